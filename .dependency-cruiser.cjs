@@ -1,0 +1,101 @@
+// The layering of ARCHITECTURE.md, held by `npm run check:layers`: imports go one way, no cycles, one importer for
+// each library that must stay behind a seam.
+
+/** Layers from the top down: a folder may import only from folders that stand after it here, and from itself. */
+const layers = [
+  "main",
+  "app",
+  "commands",
+  "http",
+  "api",
+  "chat",
+  "pool",
+  "routing",
+  "rag",
+  "engine",
+  "telemetry",
+  "machine",
+  "config",
+  "experts",
+  "core",
+];
+// `chat` uses routing and pool; pool, routing and rag do not know one another.
+const siblings = [
+  ["pool", "routing", "rag", "telemetry"],
+  ["engine", "telemetry", "machine"],
+];
+const folder = (name) => (name === "main" || name === "app" ? `^src/${name}\\.ts$` : `^src/${name}/`);
+
+const upward = layers.flatMap((name, index) =>
+  index === 0
+    ? []
+    : [
+        {
+          name: `no-upward-from-${name}`,
+          severity: "error",
+          from: { path: folder(name) },
+          to: { path: layers.slice(0, index).map(folder) },
+        },
+      ],
+);
+const sideways = siblings.flatMap((group) =>
+  group.map((name) => ({
+    name: `no-sideways-from-${name}`,
+    severity: "error",
+    from: { path: folder(name) },
+    to: { path: group.filter((other) => other !== name).map(folder) },
+  })),
+);
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "no-orphans",
+      severity: "error",
+      from: { orphan: true, pathNot: ["\\.d\\.ts$", "^src/main\\.ts$"] },
+      to: {},
+    },
+    {
+      name: "node-llama-cpp-in-one-folder",
+      comment: "Only src/engine/llama may import the engine's library.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/engine/llama/" },
+      to: { path: "node-llama-cpp" },
+    },
+    {
+      name: "p-queue-in-one-file",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/pool/queue\\.ts$" },
+      to: { path: "node_modules/p-queue" },
+    },
+    {
+      name: "engine-llama-behind-the-interface",
+      comment: "Only the composition root and the commands it serves name the concrete engine.",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/app\\.ts$", "^src/engine/llama/"] },
+      to: { path: "^src/engine/llama/" },
+    },
+    {
+      name: "api-knows-no-http-server",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/http/" },
+      to: { path: "node_modules/(hono|@hono)" },
+    },
+    { name: "src-imports-no-dev", severity: "error", from: { path: "^src/" }, to: { path: "^(test|tools|bench)/" } },
+    {
+      name: "only-declared-dependencies",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "npm-dev"] },
+    },
+    ...upward,
+    ...sideways,
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+  },
+};

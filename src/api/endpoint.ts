@@ -1,0 +1,58 @@
+// What an endpoint is: a pure description that http/ turns into a route and into its part of openapi.json.
+// A dialect (a folder beside this file) is a list of endpoints. May import zod, chat/contract and core/; never http/.
+import type { ZodType } from "zod";
+import type { PublicError } from "../core/errors.ts";
+
+export interface Call<Body> {
+  readonly body: Body;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  /** Fires when the client leaves. */
+  readonly signal: AbortSignal;
+}
+
+/** One server-sent event's data: a JSON value, or the literal text (`[DONE]`). */
+export type StreamItem = { readonly json: unknown } | { readonly raw: string };
+
+export type Reply =
+  | {
+      readonly kind: "json";
+      readonly status?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body: unknown;
+    }
+  | {
+      readonly kind: "stream";
+      readonly headers?: Readonly<Record<string, string>>;
+      /** http/ calls `return()` when the client leaves, and renders a thrown error as the dialect's error event. */
+      readonly items: AsyncGenerator<StreamItem, void, void>;
+    }
+  | { readonly kind: "text"; readonly contentType: string; readonly body: string };
+
+export interface Endpoint<Body = unknown> {
+  readonly method: "get" | "post";
+  /** With `{name}` for a path parameter, as OpenAPI writes it. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  /** Absent: no body is read. */
+  readonly body?: ZodType<Body>;
+  /** The body of a 200 answer, for the documentation. */
+  readonly response?: ZodType;
+  /** The data of each server-sent event, for the documentation. */
+  readonly streamItem?: ZodType;
+  /** Answered without an API key: liveness and readiness only. */
+  readonly public?: boolean;
+  handle(call: Call<Body>): Promise<Reply> | Reply;
+}
+
+/** How a dialect writes an error body; OpenAI's form unless a dialect has its own. */
+export type ErrorRenderer = (error: PublicError) => unknown;
+
+export interface Dialect {
+  readonly name: string;
+  // The body's type is the endpoint's own business: http/ only passes what the schema produced.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly endpoints: readonly Endpoint<any>[];
+  readonly renderError?: ErrorRenderer;
+}

@@ -1,0 +1,59 @@
+// The configuration after loading: every value present, checked and in one unit. May import experts/ and core/.
+import type { Embedder, Expert } from "../experts/expert.ts";
+
+export interface AppConfig {
+  readonly source: ConfigSource;
+  readonly experts: readonly Expert[];
+  /** Answers what the router leaves open; one of `experts`. */
+  readonly defaultModel: string;
+  readonly memory: MemoryConfig;
+  /** Null: /v1/embeddings answers that no embedding model is configured. */
+  readonly embedder: Embedder | null;
+  readonly routing: RoutingConfig;
+  readonly server: ServerConfig;
+  /** One line each, by path: unknown keys, ignored settings, an unknown default model. Printed once at the start. */
+  readonly warnings: readonly string[];
+}
+
+export interface ConfigSource {
+  /** What was asked for: `--config`, $GGUF_EXPERTS_CONFIG, ./config.json or the built-in default. */
+  readonly origin: "option" | "environment" | "working-directory" | "built-in";
+  /** As it was named. */
+  readonly path: string;
+  /** The file that the link points to. */
+  readonly resolvedPath: string;
+}
+
+export interface MemoryConfig {
+  /** `ram_budget`; null: `memoryThreshold` of the machine's memory. */
+  readonly ramBudgetBytes: number | null;
+  /** Share of the smaller of RAM and the cgroup's limit, 0 to 1. */
+  readonly memoryThreshold: number;
+  /** `lazy_loading.enabled`: false loads every expert at the start, as far as the budget reaches. */
+  readonly lazy: boolean;
+  readonly maxLoadedExperts: number | null;
+  /** Experts to load at the start, by priority. */
+  readonly warmupPoolSize: number;
+  /** Idle time after which an expert is unloaded; null: never. */
+  readonly autoUnloadAfterMs: number | null;
+}
+
+export interface RoutingConfig {
+  /** Below this confidence the default model answers; 0 to 1. */
+  readonly threshold: number;
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  /** Empty: no key is asked for. */
+  readonly apiKeys: readonly string[];
+  readonly corsOrigins: readonly string[];
+  /** Between comment lines on a silent event stream; 0: none. */
+  readonly heartbeatMs: number;
+  /** Time that running answers get after SIGTERM. */
+  readonly drainTimeoutMs: number;
+  /** Larger request bodies get 413. */
+  readonly maxBodyBytes: number;
+}

@@ -1,0 +1,55 @@
+// What an expert is: its identity, file, limits and defaults, as the configuration resolved them. Imports nothing.
+
+export type ExpertDomain = "general" | "technical" | "coding" | "multimodal_expert" | "multilingual_expert";
+
+/** Sampling parameters that an expert's configuration or a request may set; absent ones take the built-in default. */
+export interface Sampling {
+  /** 0 always takes the likeliest token. Built in: 0.8. */
+  readonly temperature?: number;
+  /** Built in: 0.95. */
+  readonly topP?: number;
+  /** 0 considers the whole vocabulary. Built in: 40. */
+  readonly topK?: number;
+  /** Built in: 0.05. */
+  readonly minP?: number;
+  /** Unsigned 32-bit; absent: drawn at random for each request. */
+  readonly seed?: number;
+  /** -2 to 2. Built in: 0. */
+  readonly frequencyPenalty?: number;
+  /** -2 to 2. Built in: 0. */
+  readonly presencePenalty?: number;
+  /** 1 is off. Built in: 1. */
+  readonly repeatPenalty?: number;
+}
+
+export interface Expert {
+  /** `expert_id` of the configuration, for example `phi4_fast`. */
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly domain: ExpertDomain;
+  readonly description: string;
+  /** 1 (first) to 5 (last). */
+  readonly priority: number;
+  readonly useCases: readonly string[];
+  readonly quantization: string | null;
+  /** Absolute path of the GGUF file; it may be missing. */
+  readonly modelPath: string;
+  /** Context tokens of each slot (`max_model_len`); null: what the model was trained for, at most 8,192. */
+  readonly contextTokens: number | null;
+  /** Requests that generate at the same time on this expert. */
+  readonly parallel: number;
+  /** Loaded once, never evicted. */
+  readonly keep: boolean;
+  /** Experts to try when this one cannot answer, in order. */
+  readonly fallback: readonly string[];
+  /** Put in front of the messages of a request that brings no system message. */
+  readonly systemPrompt: string | null;
+  readonly sampling: Sampling;
+}
+
+/** The embedding model of /v1/embeddings: loaded on first use, pinned, not one of the experts. */
+export interface Embedder {
+  readonly id: string;
+  readonly modelPath: string;
+  readonly cacheSize: number;
+}

@@ -1,0 +1,73 @@
+// The pool as its users see it: who may use which model when, and what is in memory. Interfaces only; model-pool.ts is
+// the implementation. May import engine/ (interfaces), experts/ and core/.
+import type { LoadedModel } from "../engine/engine.ts";
+
+export interface AcquireOptions {
+  /** Gives up the place in the queue, or the wait for a load; has no effect once the lease is granted. */
+  readonly signal: AbortSignal;
+  /** Higher goes first among those that wait for the same model. Default 0. */
+  readonly priority?: number;
+}
+
+/** The right to use a loaded model until `release`; a leased model is never disposed. */
+export interface Lease {
+  readonly modelId: string;
+  readonly model: LoadedModel;
+  /** Time spent waiting for a turn and for memory. */
+  readonly queueMs: number;
+  /** Time spent waiting for this model's load; 0 where it was in memory. */
+  readonly loadMs: number;
+  /** Call exactly once, after the engine has really stopped working for this lease. */
+  release(): void;
+}
+
+export type ModelState =
+  /** In memory. */
+  | "loaded"
+  | "loading"
+  | "unloading"
+  /** On disk, can be loaded. */
+  | "available"
+  /** Its file is not there. */
+  | "missing"
+  /** Its last load failed; the next request tries again. */
+  | "failed";
+
+export interface ModelStatus {
+  readonly modelId: string;
+  readonly state: ModelState;
+  /** Bytes reserved in the budget: predicted while loading, measured once loaded. 0 when not in memory. */
+  readonly reservedBytes: number;
+  readonly leases: number;
+  readonly waiting: number;
+  /** Share loaded, 0 to 1, while loading. */
+  readonly loadProgress: number | null;
+  readonly lastError: string | null;
+  readonly pinned: boolean;
+}
+
+export interface PoolStatus {
+  readonly budgetBytes: number;
+  readonly reservedBytes: number;
+  readonly models: readonly ModelStatus[];
+  readonly counters: {
+    readonly loads: number;
+    readonly loadFailures: number;
+    readonly evictions: number;
+    /** Leases granted on a model that was already in memory. */
+    readonly hits: number;
+  };
+  /** False when requests wait and nothing runs, loads or unloads: the pool makes no progress. */
+  readonly progressing: boolean;
+}
+
+export interface ModelPool {
+  /**
+   * Waits for a turn, and for the model to be in memory. Rejects with AbandonedError when the signal fires first, and
+   * with a PublicError: 404 (file missing), 429 (queue full), 503 (load failed, draining), 507 (larger than the budget).
+   */
+  acquire(modelId: string, options: AcquireOptions): Promise<Lease>;
+  status(): PoolStatus;
+  /** Refuses new work, waits until all leases are back or the deadline has passed, then disposes every model. */
+  close(deadlineMs: number): Promise<void>;
+}
