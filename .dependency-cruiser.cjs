@@ -4,8 +4,8 @@
 /** Layers from the top down: a folder may import only from folders that stand after it here, and from itself. */
 const layers = [
   "main",
-  "app",
   "commands",
+  "app",
   "http",
   "api",
   "chat",
