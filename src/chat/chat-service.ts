@@ -1,0 +1,287 @@
+// The use cases behind every dialect: route, lease, render, generate, stop, account. Knows no HTTP and no engine but its
+// interface. May import its neighbours, pool/, routing/, engine/, experts/ and core/ (interfaces).
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../core/clock.ts";
+import { AbandonedError, invalidRequest, modelNotFound, PublicError } from "../core/errors.ts";
+import type { RequestRecorder } from "../core/request-record.ts";
+import type { ChatMessage, EmbeddingModel, TextModel, Token } from "../engine/engine.ts";
+import type { ModelFiles } from "../engine/model-files.ts";
+import type { ExpertCatalogue } from "../experts/catalogue.ts";
+import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
+import type { Lease, ModelPool } from "../pool/pool.ts";
+import type { Router } from "../routing/router.ts";
+import type {
+  AnswerEvent,
+  ChatRequest,
+  ChatService,
+  CompletionRequest,
+  EmbeddingAnswer,
+  EmbeddingRequest,
+  GenerationLimits,
+  Routing,
+} from "./contract.ts";
+import { RequestLedger } from "./request-ledger.ts";
+import { StopScanner } from "./stop-sequences.ts";
+
+export interface ChatServiceParts {
+  readonly catalogue: ExpertCatalogue;
+  readonly embedder: Embedder | null;
+  readonly pool: ModelPool;
+  readonly files: Pick<ModelFiles, "look">;
+  readonly router: Router;
+  readonly record: RequestRecorder;
+  readonly clock: Clock;
+}
+
+export function createChatService(parts: ChatServiceParts): ChatService {
+  return new PooledChatService(parts);
+}
+
+class PooledChatService implements ChatService {
+  readonly #parts: ChatServiceParts;
+  readonly #embeddings: LRUCache<string, { readonly vector: Float32Array; readonly tokens: number }> | null;
+
+  constructor(parts: ChatServiceParts) {
+    this.#parts = parts;
+    const cacheSize = parts.embedder?.cacheSize ?? 0;
+    this.#embeddings = cacheSize > 0 ? new LRUCache({ max: cacheSize }) : null;
+  }
+
+  async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
+    const lastUser = request.messages.findLast((message) => message.role === "user");
+    const routing = (ledger: RequestLedger) => this.#choose(request, lastUser?.content ?? "", ledger);
+    yield* this.#answer("chat", routing, request, signal, (model, expert) => {
+      const messages = withSystemPrompt(request.messages, expert.systemPrompt);
+      // A last message of the assistant is the beginning of the answer: the model continues it.
+      const addGenerationPrompt = messages.at(-1)?.role !== "assistant";
+      return model.renderChat(messages, { addGenerationPrompt }).tokens;
+    });
+  }
+
+  async *complete(request: CompletionRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
+    const { prompt } = request;
+    const routing = (ledger: RequestLedger) =>
+      this.#choose({ model: request.model, forceRouting: false }, typeof prompt === "string" ? prompt : "", ledger);
+    yield* this.#answer("completion", routing, request, signal, (model) =>
+      typeof prompt === "string" ? model.tokenize(prompt, { parseSpecial: true, addSpecial: true }) : prompt,
+    );
+  }
+
+  async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingAnswer> {
+    const { clock, record } = this.#parts;
+    const ledger = new RequestLedger("embedding", clock, record);
+    let lease: Lease | undefined;
+    try {
+      const embedder = this.#embedderFor(request.model);
+      ledger.expertId = embedder.id;
+      lease = await this.#parts.pool.acquire(embedder.id, { signal });
+      ledger.leased(lease);
+      const model = lease.model;
+      if (model.kind !== "embedding") throw new Error(`${embedder.id} was loaded for text`);
+      const vectors: Float32Array[] = [];
+      let promptTokens = 0;
+      for (const [index, input] of request.inputs.entries()) {
+        const { vector, tokens } = await this.#embedOne(model, input, index, signal);
+        vectors.push(vector);
+        promptTokens += tokens;
+      }
+      ledger.finish({ promptTokens, cachedTokens: 0, generatedTokens: 0, promptMs: 0, generatedMs: 0 });
+      return { model: embedder.id, vectors, promptTokens };
+    } catch (error) {
+      ledger.fail(error, signal);
+      throw error;
+    } finally {
+      lease?.release();
+    }
+  }
+
+  async #embedOne(
+    model: EmbeddingModel,
+    input: string | readonly Token[],
+    index: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly vector: Float32Array; readonly tokens: number }> {
+    const key = typeof input === "string" ? `t${input}` : `i${input.join(",")}`;
+    const known = this.#embeddings?.get(key);
+    if (known !== undefined) return known;
+    const tokens = typeof input === "string" ? model.tokenize(input, { parseSpecial: false, addSpecial: true }) : input;
+    if (tokens.length >= model.contextTokens) {
+      throw new PublicError(
+        `input[${index}] has ${tokens.length} tokens, but the embedding model takes at most ${model.contextTokens - 1}.`,
+        { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: `input[${index}]` },
+      );
+    }
+    const embedded = { vector: await model.embed(tokens, signal), tokens: tokens.length };
+    this.#embeddings?.set(key, embedded);
+    return embedded;
+  }
+
+  async *#answer(
+    kind: "chat" | "completion",
+    choose: (ledger: RequestLedger) => Promise<{ readonly expert: Expert; readonly routing: Routing }>,
+    limits: GenerationLimits,
+    signal: AbortSignal,
+    promptOf: (model: TextModel, expert: Expert) => readonly Token[],
+  ): AsyncGenerator<AnswerEvent, void, void> {
+    const { clock, record, pool } = this.#parts;
+    const ledger = new RequestLedger(kind, clock, record);
+    let lease: Lease | undefined;
+    try {
+      const { expert, routing } = await choose(ledger);
+      yield { type: "routing", routing };
+      lease = await pool.acquire(expert.id, { signal });
+      ledger.leased(lease);
+      const model = lease.model;
+      if (model.kind !== "text") throw new Error(`${expert.id} was loaded for embeddings`);
+      const promptTokens = promptOf(model, expert);
+      yield* this.#generate(model, promptTokens, limits, expert.sampling, signal, ledger);
+    } catch (error) {
+      ledger.fail(error, signal);
+      throw error;
+    } finally {
+      // Reached without `finish` or `fail` where the reader broke off.
+      ledger.abandon();
+      lease?.release();
+    }
+  }
+
+  async *#generate(
+    model: TextModel,
+    promptTokens: readonly Token[],
+    limits: GenerationLimits,
+    defaults: Sampling,
+    signal: AbortSignal,
+    ledger: RequestLedger,
+  ): AsyncGenerator<AnswerEvent, void, void> {
+    const scanner = new StopScanner(limits.stop);
+    const startMs = this.#parts.clock.nowMs();
+    let started = false;
+    let promptReadMs = startMs;
+    let cachedTokens = 0;
+    let generatedTokens = 0;
+    const request = {
+      promptTokens,
+      maxTokens: limits.maxTokens,
+      sampling: { ...defaults, ...limits.sampling },
+    };
+    for await (const event of model.generate(request, signal)) {
+      switch (event.type) {
+        case "prefill":
+          promptReadMs = this.#parts.clock.nowMs();
+          cachedTokens = event.cachedTokens;
+          if (!started) yield { type: "started", promptTokens: event.promptTokens };
+          started = true;
+          yield { type: "prefill", readTokens: event.readTokens, promptTokens: event.promptTokens };
+          break;
+        case "text": {
+          generatedTokens += event.tokens.length;
+          const scan = scanner.push(event.text);
+          if (scan.text !== "") {
+            ledger.text();
+            yield { type: "text", text: scan.text };
+          }
+          if (scan.stopped) {
+            const timings = {
+              promptTokens: promptTokens.length,
+              cachedTokens,
+              generatedTokens,
+              promptMs: promptReadMs - startMs,
+              generatedMs: this.#parts.clock.nowMs() - promptReadMs,
+            };
+            yield { type: "end", reason: "stop", timings: ledger.finish(timings) };
+            return;
+          }
+          break;
+        }
+        case "end": {
+          const rest = scanner.flush();
+          if (rest !== "") {
+            ledger.text();
+            yield { type: "text", text: rest };
+          }
+          yield { type: "end", reason: event.reason, timings: ledger.finish(event.timings) };
+          return;
+        }
+      }
+    }
+    if (signal.aborted) throw new AbandonedError();
+    throw new Error("the engine's stream ended without an end event");
+  }
+
+  async #choose(
+    request: Pick<ChatRequest, "model" | "forceRouting">,
+    prompt: string,
+    ledger: RequestLedger,
+  ): Promise<{ readonly expert: Expert; readonly routing: Routing }> {
+    const named = request.model;
+    if (!request.forceRouting && named !== null && named !== "" && named !== "auto") {
+      const expert = this.#parts.catalogue.find(named);
+      if (expert === undefined) {
+        if (named === this.#parts.embedder?.id) {
+          throw invalidRequest(
+            `${named} only makes embeddings; ask it at /v1/embeddings.`,
+            "model",
+            "model_not_supported",
+          );
+        }
+        throw modelNotFound(named, this.#parts.catalogue.names());
+      }
+      ledger.expertId = expert.id;
+      ledger.routingSource = "request";
+      return {
+        expert,
+        routing: { expertId: expert.id, confidence: 1, source: "request", reason: "the request named this model" },
+      };
+    }
+    const decision = this.#parts.router.route({ prompt, hasImages: false });
+    const chosen = await this.#firstOnDisk(decision.expertId, decision.scores);
+    ledger.expertId = chosen.id;
+    ledger.routingSource = decision.source;
+    const reason =
+      chosen.id === decision.expertId
+        ? decision.reason
+        : `${decision.reason}; the file of ${decision.expertId} is not there, ${chosen.id} fits next best`;
+    const confidence = chosen.id === decision.expertId ? decision.confidence : (decision.scores[chosen.id] ?? 0);
+    return { expert: chosen, routing: { expertId: chosen.id, confidence, source: decision.source, reason } };
+  }
+
+  /** The router's choice, or where its file is not there the likeliest expert whose file is. */
+  async #firstOnDisk(chosenId: string, scores: Readonly<Record<string, number>>): Promise<Expert> {
+    const { catalogue, files } = this.#parts;
+    const chosen = catalogue.find(chosenId);
+    if (chosen === undefined) throw new Error(`the router chose ${chosenId}, which is no expert`);
+    const ranked = Object.entries(scores)
+      .sort((left, right) => right[1] - left[1])
+      .map(([id]) => catalogue.find(id))
+      .filter((expert) => expert !== undefined);
+    for (const expert of [chosen, ...ranked]) {
+      if ((await files.look(expert.modelPath)).state === "present") return expert;
+    }
+    return chosen;
+  }
+
+  #embedderFor(model: string | null): Embedder {
+    const { embedder, catalogue } = this.#parts;
+    if (embedder === null) {
+      throw invalidRequest(
+        "No embedding model is configured; set embedding_model.model_path to a GGUF file.",
+        "model",
+        "embeddings_not_configured",
+      );
+    }
+    if (model === null || model === "" || model === embedder.id) return embedder;
+    if (catalogue.find(model) !== undefined) {
+      throw invalidRequest(
+        `${model} generates text; the embedding model is ${embedder.id}.`,
+        "model",
+        "model_not_supported",
+      );
+    }
+    throw modelNotFound(model, [embedder.id]);
+  }
+}
+
+function withSystemPrompt(messages: readonly ChatMessage[], systemPrompt: string | null): readonly ChatMessage[] {
+  if (systemPrompt === null || messages.some((message) => message.role === "system")) return messages;
+  return [{ role: "system", content: systemPrompt }, ...messages];
+}

@@ -1,0 +1,63 @@
+// The part of node-llama-cpp below its public types that the decode loop stands on: a context's batch and KV cache, and
+// the sampler. The one place that reaches for private members; the version is pinned in package.json for this reason.
+import type { Llama, LlamaContext, LlamaEmbeddingContext, LlamaModel } from "node-llama-cpp";
+import type { Token } from "../engine.ts";
+
+/** node-llama-cpp's AddonContext, a thin shell over llama_context. */
+export interface NativeContext {
+  /** Starts a batch with room for `tokens`; at most the context's batch size. */
+  initBatch(tokens: number): void;
+  /** Adds tokens of one sequence; returns the batch rows of those whose logits are wanted. */
+  addToBatch(sequenceId: number, firstPosition: number, tokens: Uint32Array, logitIndexes: Uint32Array): Uint32Array;
+  decodeBatch(): Promise<void>;
+  /** -1 where the sampler left no candidate. */
+  sampleToken(batchRow: number, sampler: NativeSampler): Promise<Token>;
+  /** False where this kind of cache cannot forget a part of a sequence. */
+  removeTokenCellsFromSequence(sequenceId: number, startPosition: number, endPosition: number): boolean;
+  disposeSequence(sequenceId: number): void;
+  /** The first position still in the cache; above 0 where a sliding window has dropped older ones. */
+  getSequenceKvCacheMinPosition(sequenceId: number): number;
+  getMemoryBreakdown(): { readonly cpuRam: number };
+}
+
+export interface NativeSampler {
+  applyConfig(config: NativeSamplerConfig): void;
+  dispose(): void;
+}
+
+export interface NativeSamplerConfig {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly seed: number;
+  readonly repeatPenalty?: number;
+  readonly repeatPenaltyMaxTokens?: number;
+  readonly repeatPenaltyTokens?: Uint32Array;
+  readonly repeatPenaltyPresencePenalty?: number;
+  readonly repeatPenaltyFrequencyPenalty?: number;
+}
+
+export function nativeContextOf(context: LlamaContext): NativeContext {
+  return (context as unknown as { _ctx: NativeContext })._ctx;
+}
+
+export function nativeModelBytes(model: LlamaModel): number {
+  return (model as unknown as { _model: { getMemoryBreakdown(): { cpuRam: number } } })._model.getMemoryBreakdown()
+    .cpuRam;
+}
+
+export function contextBehind(context: LlamaEmbeddingContext): LlamaContext {
+  return (context as unknown as { _llamaContext: LlamaContext })._llamaContext;
+}
+
+/** Puts the tokens that the vocabulary wants around a text ([CLS], [SEP], BOS, EOS) in place, where they are missing. */
+export function addEmbeddingSpecials(context: LlamaEmbeddingContext, tokens: Token[]): void {
+  (context as unknown as { _prepareInput(tokens: Token[]): void })._prepareInput(tokens);
+}
+
+export function createNativeSampler(llama: Llama, model: LlamaModel): NativeSampler {
+  const bindings = (llama as unknown as { _bindings: { AddonSampler: new (model: unknown) => NativeSampler } })
+    ._bindings;
+  return new bindings.AddonSampler((model as unknown as { _model: unknown })._model);
+}

@@ -1,0 +1,51 @@
+// A loaded embedding model: one text in, one unit vector out. May import node-llama-cpp (types), compute-turn.ts, engine.ts.
+import type { LlamaEmbeddingContext, LlamaModel, Token as NativeToken } from "node-llama-cpp";
+import type { EmbeddingModel, ModelFileInfo, Token } from "../engine.ts";
+import { addEmbeddingSpecials, contextBehind, nativeContextOf, nativeModelBytes } from "./bindings.ts";
+import type { ComputeTurn } from "./compute-turn.ts";
+
+export interface LlamaEmbeddingModelParts {
+  readonly model: LlamaModel;
+  readonly context: LlamaEmbeddingContext;
+  readonly file: ModelFileInfo;
+  readonly contextTokens: number;
+  readonly turn: ComputeTurn;
+}
+
+export class LlamaEmbeddingModel implements EmbeddingModel {
+  readonly kind = "embedding";
+  readonly file: ModelFileInfo;
+  readonly contextTokens: number;
+  readonly residentBytes: number;
+  readonly dimensions: number;
+  readonly #parts: LlamaEmbeddingModelParts;
+
+  constructor(parts: LlamaEmbeddingModelParts) {
+    this.#parts = parts;
+    this.file = parts.file;
+    this.contextTokens = parts.contextTokens;
+    this.dimensions = parts.model.embeddingVectorSize;
+    const context = (parts.context as unknown as { _llamaContext: Parameters<typeof nativeContextOf>[0] })
+      ._llamaContext;
+    this.residentBytes = nativeModelBytes(parts.model) + nativeContextOf(context).getMemoryBreakdown().cpuRam;
+  }
+
+  tokenize(text: string, options: { readonly parseSpecial: boolean; readonly addSpecial: boolean }): Token[] {
+    const tokens: Token[] = this.#parts.model.tokenize(text, options.parseSpecial);
+    if (options.addSpecial) addEmbeddingSpecials(this.#parts.context, tokens);
+    return tokens;
+  }
+
+  async embed(tokens: readonly Token[], signal: AbortSignal): Promise<Float32Array> {
+    signal.throwIfAborted();
+    const embedding = await this.#parts.turn.take(() => this.#parts.context.getEmbeddingFor(tokens as NativeToken[]));
+    const vector = Float32Array.from(embedding.vector);
+    const norm = Math.hypot(...vector);
+    return norm > 0 ? vector.map((value) => value / norm) : vector;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#parts.context.dispose();
+    await this.#parts.model.dispose();
+  }
+}

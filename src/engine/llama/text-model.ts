@@ -1,0 +1,167 @@
+// A loaded chat or completion model: renders prompts, feeds the decode loop, turns its tokens into text.
+// May import node-llama-cpp (types), its neighbours, engine.ts and core/.
+import type { Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
+import { PublicError } from "../../core/errors.ts";
+import type {
+  ChatMessage,
+  GenerationEvent,
+  GenerationRequest,
+  ModelFileInfo,
+  RenderedPrompt,
+  RenderOptions,
+  TextModel,
+  Token,
+} from "../engine.ts";
+import { createNativeSampler, nativeContextOf } from "./bindings.ts";
+import type { ComputeTurn } from "./compute-turn.ts";
+import { DecodeLoop } from "./decode-loop.ts";
+import { PromptRenderer } from "./prompt-renderer.ts";
+import { planSampling, withHistory } from "./sampling.ts";
+import { StreamingDetokenizer } from "./streaming-detokenizer.ts";
+
+export interface LlamaTextModelParts {
+  readonly llama: Llama;
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+  readonly file: ModelFileInfo;
+  readonly contextTokens: number;
+  readonly slots: number;
+  readonly batchTokens: number;
+  readonly slidingWindowTokens: number | null;
+  readonly residentBytes: number;
+  /** Token ids run from 0 to this, exclusive. */
+  readonly vocabularySize: number;
+  readonly turn: ComputeTurn;
+}
+
+export class LlamaTextModel implements TextModel {
+  readonly kind = "text";
+  readonly file: ModelFileInfo;
+  readonly contextTokens: number;
+  readonly residentBytes: number;
+  readonly #parts: LlamaTextModelParts;
+  readonly #renderer: PromptRenderer;
+  readonly #loop: DecodeLoop;
+
+  constructor(parts: LlamaTextModelParts) {
+    this.file = parts.file;
+    this.contextTokens = parts.contextTokens;
+    this.residentBytes = parts.residentBytes;
+    this.#parts = parts;
+    this.#renderer = new PromptRenderer(parts.model);
+    this.#loop = new DecodeLoop({
+      context: nativeContextOf(parts.context),
+      slots: parts.slots,
+      contextTokens: parts.contextTokens,
+      batchTokens: parts.batchTokens,
+      slidingWindowTokens: parts.slidingWindowTokens,
+      turn: parts.turn,
+      nowMs: () => performance.now(),
+    });
+  }
+
+  async warmUp(): Promise<void> {
+    const { bos, eos } = this.#parts.model.tokens;
+    await this.#loop.warmUp(bos ?? eos ?? 0);
+  }
+
+  tokenize(text: string, options: { readonly parseSpecial: boolean; readonly addSpecial: boolean }): Token[] {
+    return this.#renderer.tokenize(text, options);
+  }
+
+  renderChat(messages: readonly ChatMessage[], options: RenderOptions): RenderedPrompt {
+    return this.#renderer.renderChat(messages, options);
+  }
+
+  async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, void> {
+    const { llama, model } = this.#parts;
+    const promptTokens = this.#checkedPrompt(request.promptTokens);
+    const plan = planSampling(request.sampling, () => Math.floor(Math.random() * 2 ** 32));
+    const sampler = createNativeSampler(llama, model);
+    const context = nativeContextOf(this.#parts.context);
+    sampler.applyConfig(plan.fixed);
+    const startMs = performance.now();
+    let firstTokenMs = startMs;
+    let generatedTokens = 0;
+    let cachedTokens = 0;
+    // Tokens whose text is held back: a character's first bytes.
+    const unsent: Token[] = [];
+    const detokenizer = new StreamingDetokenizer(model, promptTokens);
+    try {
+      const stream = this.#loop.run(
+        {
+          promptTokens,
+          maxTokens: request.maxTokens ?? Number.POSITIVE_INFINITY,
+          sample: (row, tokens) => {
+            if (plan.needsHistory) sampler.applyConfig(withHistory(plan, tokens));
+            return context.sampleToken(row, sampler);
+          },
+          isEndOfGeneration: (token) => model.isEogToken(token as never),
+        },
+        signal,
+      );
+      for await (const event of stream) {
+        switch (event.type) {
+          case "prefill":
+            cachedTokens = event.cachedTokens;
+            firstTokenMs = performance.now();
+            yield { type: "prefill", promptTokens: promptTokens.length, cachedTokens, readTokens: event.readTokens };
+            break;
+          case "token": {
+            generatedTokens += 1;
+            unsent.push(event.token);
+            const text = detokenizer.push(event.token);
+            if (text !== "") yield { type: "text", text, tokens: unsent.splice(0) };
+            break;
+          }
+          case "end": {
+            const rest = detokenizer.flush();
+            if (rest !== "") yield { type: "text", text: rest, tokens: unsent.splice(0) };
+            const nowMs = performance.now();
+            yield {
+              type: "end",
+              reason: event.reason,
+              timings: {
+                promptTokens: promptTokens.length,
+                cachedTokens,
+                generatedTokens,
+                promptMs: firstTokenMs - startMs,
+                generatedMs: nowMs - firstTokenMs,
+              },
+            };
+            break;
+          }
+        }
+      }
+    } finally {
+      sampler.dispose();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.#loop.idle();
+    await this.#parts.context.dispose();
+    await this.#parts.model.dispose();
+  }
+
+  /** What reaches native code must be decodable: an id outside the vocabulary or an overlong prompt ends the process. */
+  #checkedPrompt(promptTokens: readonly Token[]): readonly Token[] {
+    const vocabularySize = this.#parts.vocabularySize;
+    const bad = promptTokens.findIndex((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+    if (bad !== -1) {
+      throw new PublicError(
+        `prompt[${bad}] is ${promptTokens[bad]}; token ids of this model are integers from 0 to ${vocabularySize - 1}.`,
+        { status: 400, type: "invalid_request_error", code: "invalid_token", param: "prompt" },
+      );
+    }
+    if (promptTokens.length >= this.contextTokens) {
+      throw new PublicError(
+        `The prompt has ${promptTokens.length} tokens, but this model's context holds ${this.contextTokens} and the answer needs at least one of them. Shorten the prompt or raise the expert's max_model_len.`,
+        { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: "messages" },
+      );
+    }
+    if (promptTokens.length > 0) return promptTokens;
+    const { bos, eos } = this.#parts.model.tokens;
+    return [bos ?? eos ?? 0];
+  }
+}
