@@ -68,6 +68,9 @@ export interface ModelPool {
    */
   acquire(modelId: string, options: AcquireOptions): Promise<Lease>;
   status(): PoolStatus;
-  /** Refuses new work, waits until all leases are back or the deadline has passed, then disposes every model. */
+  /**
+   * Refuses new work and all that still waits, disposes each model when its leases are back, and resolves when none is
+   * left or `deadlineMs` milliseconds from now; a leased model is not disposed then either. Never rejects.
+   */
   close(deadlineMs: number): Promise<void>;
 }

@@ -1,0 +1,106 @@
+// Turns on one model: at most `slots` at a time, the others wait by priority, then in order of arrival, up to a limit.
+// The only importer of p-queue. May import core/.
+//
+// p-queue frees a running task's place as soon as its signal fires, although the task still runs. Therefore the signal
+// reaches p-queue only while a request waits; a turn that has begun ends when its holder says so, and not before.
+import PQueue from "p-queue";
+import type { Clock } from "../core/clock.ts";
+import { deferred } from "../core/deferred.ts";
+import { AbandonedError, PublicError } from "../core/errors.ts";
+
+/** One of a model's slots, held until `end`. */
+export interface Turn {
+  /** Call when the engine has really stopped; further calls do nothing. */
+  end(): void;
+}
+
+export interface TurnQueueOptions {
+  readonly modelId: string;
+  /** Turns held at the same time; at least 1. */
+  readonly slots: number;
+  /** Requests that may wait beside those that hold a turn. */
+  readonly maxWaiting: number;
+  readonly clock: Clock;
+}
+
+/** Seconds a turn is taken to last before one has been measured. */
+const assumedTurnS = 5;
+/** Weight of the newest turn in the mean: the last ten or so count. */
+const newestWeight = 0.2;
+const maxRetryAfterS = 60;
+
+export class TurnQueue {
+  readonly #options: TurnQueueOptions;
+  readonly #queue: PQueue;
+  readonly #waiting = new Set<AbortController>();
+  #meanTurnS: number | null = null;
+
+  constructor(options: TurnQueueOptions) {
+    this.#options = options;
+    this.#queue = new PQueue({ concurrency: options.slots });
+  }
+
+  /** Requests that wait for a turn. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /**
+   * Waits for a turn; higher priorities go first. Rejects with AbandonedError when the signal fires before the turn
+   * begins (afterwards it has no effect), and with a PublicError (429, `queue_full`) when too many wait.
+   */
+  async enter(signal: AbortSignal, priority: number): Promise<Turn> {
+    if (signal.aborted) throw new AbandonedError();
+    const { slots, maxWaiting, modelId } = this.#options;
+    if (this.#queue.pending >= slots && this.#queue.size >= maxWaiting) {
+      throw new PublicError(
+        `${modelId} is busy: ${this.#queue.size} requests wait already, at most ${maxWaiting} may.`,
+        {
+          status: 429,
+          type: "rate_limit_error",
+          code: "queue_full",
+          retryAfterS: this.#retryAfterS(),
+        },
+      );
+    }
+    const whileWaiting = new AbortController();
+    const onAbort = () => whileWaiting.abort(new AbandonedError());
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#waiting.add(whileWaiting);
+    const stopWaiting = () => {
+      signal.removeEventListener("abort", onAbort);
+      this.#waiting.delete(whileWaiting);
+    };
+    return new Promise((resolve, reject) => {
+      const task = () => {
+        stopWaiting();
+        return this.#hold(resolve);
+      };
+      this.#queue.add(task, { signal: whileWaiting.signal, priority }).catch((error: unknown) => {
+        stopWaiting();
+        reject(error);
+      });
+    });
+  }
+
+  /** Rejects all that wait; those that hold a turn go on. (p-queue's own `clear` would leave them waiting for ever.) */
+  refuseWaiting(error: Error): void {
+    for (const whileWaiting of this.#waiting) whileWaiting.abort(error);
+  }
+
+  async #hold(begin: (turn: Turn) => void): Promise<void> {
+    const { clock } = this.#options;
+    const ended = deferred<void>();
+    const beganMs = clock.nowMs();
+    begin({ end: () => ended.resolve() });
+    await ended.promise;
+    const turnS = (clock.nowMs() - beganMs) / 1000;
+    this.#meanTurnS = this.#meanTurnS === null ? turnS : this.#meanTurnS + newestWeight * (turnS - this.#meanTurnS);
+  }
+
+  /** When the next place in the queue should be free: one turn of those that run side by side has ended by then. */
+  #retryAfterS(): number {
+    const seconds = (this.#meanTurnS ?? assumedTurnS) / this.#options.slots;
+    return Math.min(maxRetryAfterS, Math.max(1, Math.ceil(seconds)));
+  }
+}
