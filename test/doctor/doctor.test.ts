@@ -1,0 +1,279 @@
+// The whole command over a recorded machine, a temporary folder of model files and a fake engine.
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { DoctorFacts } from "../../src/commands/doctor/facts.ts";
+import { tryListening } from "../../src/commands/doctor/facts.ts";
+import type { Finding } from "../../src/commands/doctor/finding.ts";
+import { doctor, type DoctorParts } from "../../src/commands/doctor.ts";
+import type { AppConfig } from "../../src/config/config.ts";
+import type { Expert } from "../../src/experts/expert.ts";
+import { layOut, type Tree } from "../machine/recorded.ts";
+import { FakeEngine } from "../support/fake-engine.ts";
+
+const maps =
+  "7f0000000000-7f0000100000 r-xp 00000000 fe:00 123 /srv/node_modules/x/libggml-base.so\n" +
+  "7f0000200000-7f0000300000 r-xp 00000000 fe:00 124 /srv/node_modules/x/libggml-cpu-zen4.so\n";
+
+let folder: string;
+let tree: Tree;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "doctor-"));
+  tree = layOut("x86-64-vm", { "/proc/self/maps": maps });
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+  tree.remove();
+});
+
+function expert(id: string, file = `${id}.gguf`): Expert {
+  return {
+    id,
+    aliases: [],
+    domain: "general",
+    description: id,
+    priority: 1,
+    useCases: [],
+    quantization: null,
+    modelPath: join(folder, file),
+    contextTokens: 2048,
+    parallel: 2,
+    keep: false,
+    fallback: [],
+    systemPrompt: null,
+    sampling: {},
+  };
+}
+
+function configOf(experts: readonly Expert[], changes: Partial<AppConfig["server"]> = {}): AppConfig {
+  return {
+    source: { origin: "option", path: "five.json", resolvedPath: "five.json" },
+    experts,
+    defaultModel: experts[0]?.id ?? "none",
+    memory: {
+      ramBudgetBytes: null,
+      memoryThreshold: 0.8,
+      lazy: true,
+      maxLoadedExperts: null,
+      warmupPoolSize: 0,
+      autoUnloadAfterMs: null,
+    },
+    embedder: null,
+    routing: { threshold: 0.5 },
+    server: {
+      host: "127.0.0.1",
+      port: 0,
+      logLevel: "silent",
+      apiKeys: [],
+      corsOrigins: [],
+      heartbeatMs: 0,
+      drainTimeoutMs: 0,
+      maxBodyBytes: 1e6,
+      ...changes,
+    },
+    warnings: [],
+  };
+}
+
+interface JsonOutput {
+  readonly serves: boolean;
+  readonly findings: readonly Finding[];
+  readonly facts: DoctorFacts;
+}
+
+async function run(
+  config: AppConfig | Error,
+  changes: Partial<DoctorParts> = {},
+): Promise<{ code: number; text: string; codes: string[]; json: JsonOutput }> {
+  let text = "";
+  const code = await doctor(["--json"], {
+    loadConfig: () => {
+      if (config instanceof Error) throw config;
+      return config;
+    },
+    createEngine: () => Promise.resolve(new FakeEngine()),
+    root: tree.root,
+    out: (part) => (text += part),
+    ...changes,
+  });
+  const json = JSON.parse(text) as JsonOutput;
+  const codes = json.findings.filter(({ severity }) => severity !== "ok").map((finding) => finding.code);
+  return { code, text, codes, json };
+}
+
+function write(name: string): void {
+  writeFileSync(join(folder, name), "GGUF");
+}
+
+describe("doctor", () => {
+  it("says that a machine with its files, a free port and an engine would serve", async () => {
+    write("phi4_fast.gguf");
+    const { code, json } = await run(configOf([expert("phi4_fast")]));
+    expect(code).toBe(0);
+    expect(json.serves).toBe(true);
+    expect(json.findings.filter(({ severity }) => severity === "error" || severity === "fatal")).toEqual([]);
+    expect(json.facts.machine.cpu.modelName).toBe("AMD EPYC");
+    expect(json.facts.engine).toMatchObject({ cpuVariant: "zen4" });
+    expect(json.facts.threads).toEqual({ threads: 2, reason: "2 cores" });
+  });
+
+  it("prints the same as a table without --json", async () => {
+    write("phi4_fast.gguf");
+    let text = "";
+    const code = await doctor([], {
+      loadConfig: () => configOf([expert("phi4_fast"), expert("qwen_coder")]),
+      createEngine: () => Promise.resolve(new FakeEngine()),
+      root: tree.root,
+      out: (part) => (text += part),
+    });
+    expect(code).toBe(0);
+    expect(text).toMatch(/✓ CPU {2,}AMD EPYC, x86-64, 2 cores\n/);
+    expect(text).toMatch(/✓ phi4_fast .*loaded, fits\n/);
+    expect(text).toMatch(/✗ qwen_coder {2,}missing: /);
+    expect(text).toMatch(/\n! The server would serve; \d points? above to look at\.\n$/);
+  });
+
+  it("asks the engine for what each expert takes, and disposes it", async () => {
+    write("phi4_fast.gguf");
+    const asked: unknown[] = [];
+    let disposals = 0;
+    const engine = new FakeEngine();
+    const { json } = await run(configOf([expert("phi4_fast")]), {
+      createEngine: () =>
+        Promise.resolve({
+          description: engine.description,
+          inspect: (path) => engine.inspect(path),
+          predictBytes: (spec) => {
+            asked.push(spec);
+            return Promise.resolve(12_345);
+          },
+          load: () => Promise.reject(new Error("the doctor loads no model")),
+          dispose: () => {
+            disposals += 1;
+            return Promise.resolve();
+          },
+        }),
+    });
+    expect(asked).toEqual([{ path: join(folder, "phi4_fast.gguf"), purpose: "text", contextTokens: 2048, slots: 2 }]);
+    expect(json.facts.config).toMatchObject({ experts: [{ file: { state: "valid", prediction: { bytes: 12_345 } } }] });
+    expect(disposals).toBe(1);
+  });
+
+  it("tells missing, invalid, folder and oversized files apart, and serves the one that is left", async () => {
+    for (const name of ["bad.gguf", "huge.gguf", "good.gguf"]) write(name);
+    const engine = new FakeEngine({
+      files: {
+        [join(folder, "bad.gguf")]: { file: "invalid", reason: "ends in the middle of a tensor" },
+        [join(folder, "huge.gguf")]: { predictedBytes: 2 ** 40 },
+      },
+    });
+    const experts = [expert("missing"), expert("bad"), expert("huge"), expert("folder", "."), expert("good")];
+    const { code, codes, json } = await run(configOf(experts), { createEngine: () => Promise.resolve(engine) });
+    expect(codes).toEqual(
+      expect.arrayContaining(["model_missing", "model_invalid", "model_over_budget", "default_model_unavailable"]),
+    );
+    expect(codes.filter((one) => one === "model_invalid")).toHaveLength(2);
+    expect(json.findings.find(({ subject }) => subject === "bad")?.message).toContain("ends in the middle of a tensor");
+    expect(code).toBe(0);
+  });
+
+  // Root reads every file, whatever its mode.
+  it.skipIf(process.getuid?.() === 0)("says that a file may not be read", async () => {
+    write("phi4_fast.gguf");
+    chmodSync(join(folder, "phi4_fast.gguf"), 0);
+    expect((await run(configOf([expert("phi4_fast")]))).codes).toContain("model_unreadable");
+  });
+
+  it("names the download only for a file that the manifest would bring", async () => {
+    const manifestPath = join(folder, "manifest.json");
+    const manifest = JSON.parse(readFileSync(new URL("../../models/manifest.json", import.meta.url), "utf8")) as {
+      experts: { expert_id: string; files: { role: string; file: string }[] }[];
+    };
+    writeFileSync(manifestPath, JSON.stringify(manifest));
+    const known = manifest.experts[0];
+    const file = known?.files.find(({ role }) => role === "model")?.file;
+    if (known === undefined || file === undefined) throw new Error("the manifest names no model");
+    const experts = [expert(known.expert_id, file), expert("own")];
+    const { json } = await run(configOf(experts), { manifestPath });
+    const advice = json.findings.filter(({ code }) => code === "model_missing").map((finding) => finding.advice);
+    expect(advice).toEqual([
+      `./download-model.sh ${known.expert_id}`,
+      "Put the file there, or correct its model_path.",
+    ]);
+  });
+
+  it("exits 1 when no expert is left", async () => {
+    const { code, codes } = await run(configOf([expert("phi4_fast")]));
+    expect(code).toBe(1);
+    expect(codes).toContain("no_expert");
+  });
+
+  it("exits 1 with the loader's own words for a bad configuration, and still looks at the machine", async () => {
+    const { code, json } = await run(new Error("five.json: experts: none\nfive.json: default_model: 3"));
+    expect(code).toBe(1);
+    expect(json.facts.config).toEqual({ problem: "five.json: experts: none\nfive.json: default_model: 3" });
+    expect(json.facts.machine.cpu.modelName).toBe("AMD EPYC");
+  });
+
+  it("exits 1 when the engine does not start, and still says which files are there", async () => {
+    write("phi4_fast.gguf");
+    const { code, json } = await run(configOf([expert("phi4_fast"), expert("qwen_coder")]), {
+      createEngine: () => Promise.reject(new Error("no prebuilt binary")),
+    });
+    expect(code).toBe(1);
+    expect(json.facts.engine).toEqual({ problem: "no prebuilt binary" });
+    expect(json.facts.config).toMatchObject({
+      experts: [{ file: { state: "unchecked", sizeBytes: 4 } }, { file: { state: "missing" } }],
+    });
+  });
+
+  it("exits 1 when the port is in use", async () => {
+    write("phi4_fast.gguf");
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      const { code, codes } = await run(configOf([expert("phi4_fast")], { port }));
+      expect(code).toBe(1);
+      expect(codes).toContain("port_in_use");
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+    expect(await tryListening("127.0.0.1", port)).toEqual({ free: true });
+  });
+
+  it("says that an address is not one of this machine's", async () => {
+    // 192.0.2.0/24 is for documentation only.
+    expect(await tryListening("192.0.2.1", 0)).toMatchObject({ free: false, code: "EADDRNOTAVAIL" });
+  });
+
+  it("never prints an API key", async () => {
+    write("phi4_fast.gguf");
+    const { text, codes } = await run(
+      configOf([expert("phi4_fast")], { host: "0.0.0.0", apiKeys: ["sk-very-secret"] }),
+    );
+    expect(text).not.toContain("sk-very-secret");
+    expect(codes).not.toContain("open_without_key");
+  });
+
+  it("passes --config on, and refuses arguments that it does not know", async () => {
+    let text = "";
+    let named: string | undefined;
+    const parts: DoctorParts = {
+      loadConfig: (configPath) => {
+        named = configPath;
+        throw new Error("no");
+      },
+      createEngine: () => Promise.resolve(new FakeEngine()),
+      root: tree.root,
+      out: (part) => (text += part),
+    };
+    expect(await doctor(["--config", "my.json"], parts)).toBe(1);
+    expect(named).toBe("my.json");
+    text = "";
+    expect(await doctor(["--fix"], parts)).toBe(2);
+    expect(text).toMatch(/^doctor: Unknown option '--fix'.*\nUsage: doctor \[--config FILE\] \[--json\]\n$/s);
+  });
+});
