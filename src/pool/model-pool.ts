@@ -10,7 +10,13 @@ import type { ModelFiles } from "../engine/model-files.ts";
 import type { AcquireOptions, Lease, ModelPool, ModelState, ModelStatus, PoolStatus } from "./pool.ts";
 import { TurnQueue, type Turn } from "./queue.ts";
 import { refusalError, refusalMessage, type Refusal } from "./refusal.ts";
-import { Scheduler, type ModelSnapshot, type SchedulerEffect, type SchedulerEvent } from "./scheduler.ts";
+import {
+  isProgressing,
+  Scheduler,
+  type ModelSnapshot,
+  type SchedulerEffect,
+  type SchedulerEvent,
+} from "./scheduler.ts";
 
 /** A model as the pool sees it: an expert, or the embedder. */
 export interface PoolModel {
@@ -130,12 +136,13 @@ export class EnginePool implements ModelPool {
 
   status(): PoolStatus {
     const snapshots = this.#scheduler.snapshot();
+    const queued = [...this.#parts.values()].reduce((sum, { queue }) => sum + queue.waiting, 0);
     return {
       budgetBytes: this.#scheduler.budgetBytes,
       reservedBytes: this.#scheduler.reservedBytes,
       models: snapshots.map((snapshot) => this.#modelStatus(snapshot)),
       counters: { ...this.#counters },
-      progressing: this.#isProgressing(snapshots),
+      progressing: isProgressing(snapshots, queued),
     };
   }
 
@@ -339,15 +346,6 @@ export class EnginePool implements ModelPool {
       lastError: snapshot.failure === null ? null : refusalMessage(snapshot.modelId, snapshot.failure),
       pinned: snapshot.keep,
     };
-  }
-
-  /** Somebody waits and nothing is under way that could ever serve them: only a bug leads here, and health shows it. */
-  #isProgressing(snapshots: readonly ModelSnapshot[]): boolean {
-    const isRunning = snapshots.some(
-      ({ leases, phase }) => leases > 0 || !(phase === "absent" || phase === "inLine" || phase === "loaded"),
-    );
-    const isWaiting = snapshots.some(({ modelId, waiting }) => waiting + this.#of(modelId).queue.waiting > 0);
-    return isRunning || !isWaiting;
   }
 }
 

@@ -614,6 +614,18 @@ export class Scheduler {
   }
 }
 
+/**
+ * False when requests wait, here or (`queued`) for a turn, and nothing is under way that could ever serve them. Only a
+ * bug leads there, and health must show it.
+ */
+export function isProgressing(models: readonly ModelSnapshot[], queued: number): boolean {
+  const isWaiting = queued > 0 || models.some(({ waiting }) => waiting > 0);
+  const isUnderWay = models.some(
+    ({ leases, phase }) => leases > 0 || !(phase === "absent" || phase === "inLine" || phase === "loaded"),
+  );
+  return isUnderWay || !isWaiting;
+}
+
 /** Whether a new request gets its lease at once. */
 function isOpen(record: ModelRecord): boolean {
   return record.phase === "loaded" && !record.draining;

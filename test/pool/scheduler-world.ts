@@ -2,6 +2,7 @@
 // waiting, and throws as soon as an effect or a snapshot breaks an invariant. It never asks the scheduler what is true.
 import type { ModelFailure, Refusal } from "../../src/pool/refusal.ts";
 import {
+  isProgressing,
   Scheduler,
   type SchedulerConfig,
   type SchedulerEffect,
@@ -251,6 +252,7 @@ export class World {
     insist(reservedBytes <= budgetBytes, `${reservedBytes} bytes reserved of ${budgetBytes}`);
     insist(reservedBytes === this.scheduler.reservedBytes, "the sum of reservations is wrong");
     insist(maxLoaded === null || counted <= maxLoaded, `${counted} models in memory, at most ${maxLoaded} allowed`);
+    insist(isProgressing([...snapshot.values()], 0), "requests wait and nothing is under way");
     if (autoUnloadAfterMs === null || this.draining) return;
     for (const modelId of this.in("loaded")) {
       const isIdle = this.leasesOf(modelId).length === 0 && snapshot.get(modelId)?.phase === "loaded";

@@ -1,5 +1,6 @@
 // Event sequences against the scheduler. The world beside this file checks the invariants after every event.
 import { describe, expect, it } from "vitest";
+import { isProgressing, type ModelPhase } from "../../src/pool/scheduler.ts";
 import { loadFailure, World } from "./scheduler-world.ts";
 
 const small = { needBytes: 4 };
@@ -475,6 +476,34 @@ describe("drain", () => {
     const world = new World({ a: small }, { budgetBytes: 10 });
     world.drain();
     expect(world.drained).toBe(true);
+  });
+});
+
+describe("isProgressing", () => {
+  const model = (phase: ModelPhase, leases: number, waiting: number) => {
+    const rest = { modelId: "a", reservedBytes: 0, failure: null, keep: false, draining: false };
+    return { ...rest, phase, leases, waiting };
+  };
+  it.each([
+    { name: "nobody waits", models: [model("loaded", 0, 0)], queued: 0, expected: true },
+    { name: "a lease is out", models: [model("loaded", 1, 0), model("inLine", 0, 1)], queued: 0, expected: true },
+    { name: "a load is under way", models: [model("loading", 0, 1)], queued: 0, expected: true },
+    {
+      name: "an unload is under way",
+      models: [model("unloading", 0, 0), model("inLine", 0, 1)],
+      queued: 0,
+      expected: true,
+    },
+    {
+      name: "waits in the line, nothing runs",
+      models: [model("loaded", 0, 0), model("inLine", 0, 1)],
+      queued: 0,
+      expected: false,
+    },
+    { name: "waits for an idle model", models: [model("loaded", 0, 1)], queued: 0, expected: false },
+    { name: "waits for a turn that nobody holds", models: [model("loaded", 0, 0)], queued: 1, expected: false },
+  ])("$name: $expected", ({ models, queued, expected }) => {
+    expect(isProgressing(models, queued)).toBe(expected);
   });
 });
 

@@ -1,0 +1,531 @@
+// The pool over the fake engine: what callers of acquire, warmUp, status and close see. No test sleeps.
+import * as fc from "fast-check";
+import { afterEach, describe, expect, it } from "vitest";
+import { AbandonedError, PublicError } from "../../src/core/errors.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { EnginePool, type EnginePoolOptions, type PoolModel } from "../../src/pool/model-pool.ts";
+import type { Lease, ModelPool } from "../../src/pool/pool.ts";
+import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
+import { ManualClock } from "./manual-clock.ts";
+
+interface Bench {
+  readonly engine: FakeEngine;
+  readonly clock: ManualClock;
+  /** Leases are tracked: see afterEach. */
+  readonly pool: ModelPool;
+  readonly enginePool: EnginePool;
+  readonly acquire: (modelId: string, signal?: AbortSignal, priority?: number) => Promise<Lease>;
+  readonly stateOf: (modelId: string) => string | undefined;
+}
+
+type ModelOptions = Partial<Pick<PoolModel, "priority" | "keep">> & { readonly slots?: number };
+
+let engines: FakeEngine[] = [];
+afterEach(() => {
+  const violations = engines.flatMap((engine) => engine.violations);
+  engines = [];
+  if (violations.length > 0) throw new Error(`the pool broke a promise to the engine: ${violations.join("; ")}`);
+});
+
+function bench(
+  models: Readonly<Record<string, ModelOptions>>,
+  engineOptions: FakeEngineOptions = {},
+  poolOptions: Partial<EnginePoolOptions> = {},
+): Bench {
+  const engine = new FakeEngine(engineOptions);
+  engines.push(engine);
+  const clock = new ManualClock();
+  const enginePool = new EnginePool({
+    engine,
+    files: engine.files,
+    models: Object.entries(models).map(([id, { slots = 1, priority = 3, keep = false }]) => ({
+      id,
+      spec: { path: `${id}.gguf`, purpose: "text", contextTokens: null, slots },
+      priority,
+      keep,
+    })),
+    clock,
+    logger: silentLogger,
+    budgetBytes: 2000,
+    maxLoadedExperts: null,
+    autoUnloadAfterMs: null,
+    ...poolOptions,
+  });
+  const pool = engine.trackLeases(enginePool);
+  return {
+    engine,
+    clock,
+    pool,
+    enginePool,
+    acquire: (modelId, signal = new AbortController().signal, priority = 0) =>
+      pool.acquire(modelId, { signal, priority }),
+    stateOf: (modelId) => pool.status().models.find((model) => model.modelId === modelId)?.state,
+  };
+}
+
+/** Until everything that needs no further event has happened. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+async function refusalOf(acquiring: Promise<unknown>): Promise<PublicError> {
+  const error = await acquiring.then(
+    () => new Error("it was not refused"),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof PublicError) return error;
+  throw error;
+}
+
+describe("acquire", () => {
+  it("loads on first use, then grants at once, and tells what was waited for", async () => {
+    const { engine, clock, acquire, pool } = bench({ a: {} }, { manual: { load: true } });
+    const acquiring = acquire("a");
+    const load = await engine.nextLoad();
+    expect(load.spec.path).toBe("a.gguf");
+    clock.advance(30);
+    load.succeed(900);
+    const lease = await acquiring;
+    expect(lease).toMatchObject({ modelId: "a", queueMs: 0, loadMs: 30 });
+    expect(lease.model).toMatchObject({ kind: "text", residentBytes: 900 });
+    const second = acquire("a");
+    clock.advance(20);
+    lease.release();
+    expect(await second).toMatchObject({ queueMs: 20, loadMs: 0 });
+    expect(pool.status()).toMatchObject({
+      budgetBytes: 2000,
+      reservedBytes: 900,
+      counters: { loads: 1, loadFailures: 0, evictions: 0, hits: 1 },
+    });
+  });
+
+  it("shares one load among the slots", async () => {
+    const { engine, acquire } = bench({ a: { slots: 2 } }, { manual: { load: true } });
+    const acquiring = [acquire("a"), acquire("a")];
+    (await engine.nextLoad()).succeed();
+    await Promise.all(acquiring);
+    expect(engine.loadCount("a.gguf")).toBe(1);
+  });
+
+  it("gives each model as many leases as it has slots, and turns by priority", async () => {
+    const { acquire } = bench({ a: { slots: 2 } });
+    const order: string[] = [];
+    const first = await acquire("a");
+    await acquire("a");
+    const none = new AbortController().signal;
+    const later = acquire("a", none, 0).then((lease) => (order.push("later"), lease.release()));
+    const urgent = acquire("a", none, 5).then((lease) => (order.push("urgent"), lease.release()));
+    await settled();
+    expect(order).toEqual([]);
+    first.release();
+    await Promise.all([later, urgent]);
+    expect(order).toEqual(["urgent", "later"]);
+  });
+
+  it("evicts the idle model that was used least recently", async () => {
+    const { engine, acquire, pool, stateOf } = bench({ a: {}, b: {}, c: {} });
+    for (const id of ["a", "b", "a"]) (await acquire(id)).release();
+    (await acquire("c")).release();
+    expect(engine.disposeCount("b.gguf")).toBe(1);
+    expect(["a", "b", "c"].map(stateOf)).toEqual(["loaded", "available", "loaded"]);
+    expect(pool.status().counters.evictions).toBe(1);
+  });
+
+  it("waits for a busy model's lease, and then for its memory, before it loads", async () => {
+    const { engine, acquire, stateOf } = bench({ a: {}, b: {} }, { manual: { dispose: true } }, { budgetBytes: 1500 });
+    const busy = await acquire("a");
+    const acquiring = acquire("b");
+    await settled();
+    expect(engine.disposeCount("a.gguf")).toBe(0);
+    busy.release();
+    const dispose = await engine.nextDispose();
+    await settled();
+    expect(stateOf("a")).toBe("unloading");
+    expect(engine.loadCount("b.gguf")).toBe(0);
+    dispose.finish();
+    expect((await acquiring).modelId).toBe("b");
+  });
+
+  it("serves two models in turn although both have steady traffic", async () => {
+    const { acquire, engine } = bench({ a: {}, b: {} }, {}, { budgetBytes: 1500 });
+    const served = { a: 0, b: 0 };
+    const client = async (id: "a" | "b") => {
+      for (let n = 0; n < 5; n += 1) {
+        const lease = await acquire(id);
+        await settled();
+        lease.release();
+        served[id] += 1;
+      }
+    };
+    await Promise.all([client("a"), client("a"), client("b"), client("b")]);
+    expect(served).toEqual({ a: 10, b: 10 });
+    expect(engine.usedBytes).toBe(1000);
+  });
+
+  it("remembers what a file measured, for the next load of the same file", async () => {
+    const files = { "a.gguf": { predictedBytes: 1000, measuredBytes: 1400 } };
+    const { engine, acquire, pool } = bench({ a: {}, b: {} }, { files, manual: { load: true } }, { budgetBytes: 1500 });
+    const first = acquire("a");
+    const firstLoad = await engine.nextLoad();
+    expect(pool.status().reservedBytes).toBe(1000);
+    firstLoad.succeed();
+    (await first).release();
+    const other = acquire("b");
+    (await engine.nextLoad()).succeed();
+    (await other).release();
+    const again = acquire("a");
+    const secondLoad = await engine.nextLoad();
+    expect(pool.status().reservedBytes).toBe(1400);
+    secondLoad.succeed();
+    (await again).release();
+    // Another file takes its place: what the old one measured says nothing about it.
+    engine.define("a.gguf", { predictedBytes: 1200, measuredBytes: 1200 });
+    const evictor = acquire("b");
+    (await engine.nextLoad()).succeed();
+    (await evictor).release();
+    const changed = acquire("a");
+    const thirdLoad = await engine.nextLoad();
+    expect(pool.status().reservedBytes).toBe(1200);
+    thirdLoad.succeed();
+    (await changed).release();
+  });
+});
+
+describe("giving up", () => {
+  it("is too late after the grant: the turn ends with the release, not with the signal", async () => {
+    const { acquire, pool } = bench({ a: {} });
+    const caller = new AbortController();
+    const lease = await acquire("a", caller.signal);
+    const next = acquire("a");
+    caller.abort();
+    await settled();
+    expect(pool.status().models[0]).toMatchObject({ state: "loaded", leases: 1, waiting: 1 });
+    lease.release();
+    (await next).release();
+  });
+
+  it("before the start takes no place", async () => {
+    const { acquire, engine } = bench({ a: {} });
+    await expect(acquire("a", AbortSignal.abort())).rejects.toBeInstanceOf(AbandonedError);
+    expect(engine.loadCount("a.gguf")).toBe(0);
+  });
+
+  it("while waiting for a turn leaves the queue at once, and the turn of who holds it is untouched", async () => {
+    const { acquire, pool } = bench({ a: {} });
+    const holder = await acquire("a");
+    const caller = new AbortController();
+    const leaving = acquire("a", caller.signal);
+    const patient = acquire("a");
+    expect(pool.status().models[0]).toMatchObject({ leases: 1, waiting: 2 });
+    caller.abort();
+    await expect(leaving).rejects.toBeInstanceOf(AbandonedError);
+    expect(pool.status().models[0]).toMatchObject({ leases: 1, waiting: 1 });
+    holder.release();
+    (await patient).release();
+    expect(pool.status().models[0]).toMatchObject({ leases: 0, waiting: 0 });
+  });
+
+  it("while loading frees the turn for the next, who gets the same load", async () => {
+    const { acquire, engine } = bench({ a: {} }, { manual: { load: true } });
+    const caller = new AbortController();
+    const leaving = acquire("a", caller.signal);
+    const patient = acquire("a");
+    const load = await engine.nextLoad();
+    caller.abort();
+    await expect(leaving).rejects.toBeInstanceOf(AbandonedError);
+    expect(load.abandoned).toBe(false);
+    load.succeed();
+    (await patient).release();
+    expect(engine.loadCount("a.gguf")).toBe(1);
+  });
+
+  it("on a load whose memory another needs stops it, and the memory counts until it has stopped", async () => {
+    const { acquire, engine, pool, stateOf } = bench(
+      { a: {}, b: {} },
+      { manual: { load: true } },
+      { budgetBytes: 1500 },
+    );
+    const caller = new AbortController();
+    const leaving = acquire("a", caller.signal);
+    const load = await engine.nextLoad();
+    const other = acquire("b");
+    await settled();
+    caller.abort();
+    await expect(leaving).rejects.toBeInstanceOf(AbandonedError);
+    expect(load.abandoned).toBe(true);
+    await settled();
+    expect([stateOf("a"), pool.status().reservedBytes, engine.untakenLoads]).toEqual(["loading", 1000, 0]);
+    load.fail();
+    (await engine.nextLoad()).succeed();
+    (await other).release();
+    expect(pool.status()).toMatchObject({ reservedBytes: 1000, counters: { loads: 1, loadFailures: 0 } });
+    expect(stateOf("a")).toBe("available");
+  });
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 8, 10])(
+    "between the turn and the lease keeps nothing (%i microtasks on)",
+    async (depth) => {
+      const { acquire, pool } = bench({ a: {} });
+      const holder = await acquire("a");
+      const caller = new AbortController();
+      const leaving = acquire("a", caller.signal);
+      holder.release();
+      for (let n = 0; n < depth; n += 1) await Promise.resolve();
+      caller.abort();
+      await leaving.then(
+        (lease) => lease.release(),
+        (error: unknown) => expect(error).toBeInstanceOf(AbandonedError),
+      );
+      (await acquire("a")).release();
+      expect(pool.status().models[0]).toMatchObject({ leases: 0, waiting: 0 });
+    },
+  );
+});
+
+describe("many callers", () => {
+  it("that come, give up and release in any order are all answered, and leave nothing behind", async () => {
+    const call = fc.record({
+      model: fc.constantFrom("a", "b", "c", "d"),
+      startsAt: fc.nat(6),
+      leavesAfter: fc.option(fc.nat(8)),
+      holdsFor: fc.nat(4),
+    });
+    const turns = async (count: number) => {
+      for (let n = 0; n < count; n += 1) await settled();
+    };
+    const property = fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 25, size: "max" }), async (calls) => {
+      const files = { "b.gguf": { measuredBytes: 1200 }, "c.gguf": { loadError: new Error("broken") } };
+      const { acquire, engine, pool, clock } = bench({ a: { slots: 2 }, b: {}, c: {}, d: {} }, { files });
+      const answers = calls.map(async ({ model, startsAt, leavesAfter, holdsFor }) => {
+        await turns(startsAt);
+        const caller = new AbortController();
+        if (leavesAfter !== null) void turns(leavesAfter).then(() => caller.abort());
+        try {
+          const lease = await acquire(model, caller.signal);
+          await turns(holdsFor);
+          lease.release();
+        } catch (error) {
+          const isExpected = error instanceof PublicError ? error.code === "model_load_failed" : caller.signal.aborted;
+          if (!isExpected) throw error;
+        }
+      });
+      await Promise.all(answers);
+      await settled();
+      for (const model of pool.status().models) expect(model).toMatchObject({ leases: 0, waiting: 0 });
+      await pool.close(1000);
+      expect([engine.usedBytes, pool.status().reservedBytes, clock.pendingTimers]).toEqual([0, 0, 0]);
+    });
+    await fc.assert(property, { numRuns: 300 });
+  });
+});
+
+describe("release", () => {
+  it("does nothing the second time, and says so in the log", async () => {
+    const errors: string[] = [];
+    const logger = { ...silentLogger, error: (_fields: unknown, message: string) => errors.push(message) };
+    const { enginePool } = bench({ a: { slots: 2 } }, {}, { logger });
+    const options = { signal: new AbortController().signal };
+    const lease = await enginePool.acquire("a", options);
+    await enginePool.acquire("a", options);
+    lease.release();
+    lease.release();
+    expect(enginePool.status().models[0]?.leases).toBe(1);
+    expect(errors).toEqual(["a lease was released twice; the second time did nothing"]);
+  });
+});
+
+describe("refusals", () => {
+  it("404 for a model that the pool does not have", async () => {
+    const { acquire } = bench({ a: {}, b: {} });
+    const error = await refusalOf(acquire("c"));
+    expect(error).toMatchObject({ status: 404, code: "model_not_found" });
+    expect(error.message).toContain("a, b");
+  });
+
+  it("404 for a missing file, with its path and the command that fetches it; later the file is there", async () => {
+    const { acquire, engine, stateOf, enginePool } = bench({ a: {} }, { files: { "a.gguf": { file: "missing" } } });
+    await enginePool.refreshFiles();
+    expect(stateOf("a")).toBe("missing");
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 404, code: "model_file_missing", shouldRetry: false });
+    expect(error.message).toBe(
+      "The model file of a is missing: a.gguf does not exist. Fetch it with ./download-model.sh a",
+    );
+    engine.define("a.gguf", { file: "present" });
+    await enginePool.refreshFiles();
+    expect(stateOf("a")).toBe("available");
+    (await acquire("a")).release();
+  });
+
+  it("503 for an invalid file, with the reason", async () => {
+    const files = { "a.gguf": { file: "invalid", reason: "a.gguf ends within its header" } } as const;
+    const { acquire, stateOf, pool } = bench({ a: {} }, { files });
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 503, code: "model_invalid", shouldRetry: false });
+    expect(error.message).toContain("a.gguf ends within its header");
+    expect(stateOf("a")).toBe("failed");
+    expect(pool.status().models[0]?.lastError).toBe(error.message);
+  });
+
+  it("503 when the load fails, to all who wait for it; the next request tries again", async () => {
+    const { acquire, engine, pool, stateOf } = bench({ a: { slots: 2 }, b: {} }, { manual: { load: true } });
+    const waiting = [acquire("a"), acquire("a")].map(refusalOf);
+    (await engine.nextLoad()).fail(new Error("no memory for the KV cache"));
+    for (const error of await Promise.all(waiting)) {
+      expect(error).toMatchObject({ status: 503, code: "model_load_failed", shouldRetry: true });
+      expect(error.message).toBe("a could not be loaded: no memory for the KV cache");
+    }
+    expect(stateOf("a")).toBe("failed");
+    expect(pool.status()).toMatchObject({ reservedBytes: 0, counters: { loads: 0, loadFailures: 1 } });
+    const again = acquire("a");
+    (await engine.nextLoad()).succeed();
+    (await again).release();
+    expect(pool.status().models[0]).toMatchObject({ state: "loaded", lastError: null });
+  });
+
+  it("503 without retry when the engine says that this file can never be loaded", async () => {
+    const loadError = new PublicError("unknown architecture", {
+      status: 503,
+      type: "unavailable_error",
+      code: "model_invalid",
+      shouldRetry: false,
+    });
+    const { acquire } = bench({ a: {} }, { files: { "a.gguf": { loadError } } });
+    expect(await refusalOf(acquire("a"))).toMatchObject({ status: 503, shouldRetry: false, retryAfterS: null });
+  });
+
+  it("507 at once for a model larger than the budget, with the three numbers", async () => {
+    const files = { "pinned.gguf": { predictedBytes: 1024 }, "big.gguf": { predictedBytes: 3072 } };
+    const { acquire } = bench({ pinned: { keep: true }, big: {} }, { files }, { budgetBytes: 4000 });
+    await acquire("pinned");
+    const error = await refusalOf(acquire("big"));
+    expect(error).toMatchObject({ status: 507, code: "insufficient_memory", shouldRetry: false });
+    expect(error.message).toContain("big needs 3.0 KiB, the RAM budget is 3.9 KiB, and pinned models hold 1.0 KiB");
+    expect(error.message).toContain("ram_budget of at least 4.0 KiB");
+  });
+
+  it("429 when too many wait, with an estimate from the turns measured", async () => {
+    const { acquire, clock } = bench({ a: {} }, {}, { maxWaiting: 2 });
+    const first = await acquire("a");
+    clock.advance(20_000);
+    first.release();
+    await settled();
+    await acquire("a");
+    void acquire("a");
+    void acquire("a");
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 429, code: "queue_full", retryAfterS: 20, shouldRetry: true });
+    expect(error.message).toBe("a is busy: 2 requests wait already, at most 2 may.");
+  });
+
+  it("frees the turn after a refusal", async () => {
+    const { acquire } = bench({ a: {} }, { files: { "a.gguf": { file: "missing" } } });
+    const refusals = await Promise.all([acquire("a"), acquire("a"), acquire("a")].map(refusalOf));
+    expect(refusals.map(({ code }) => code)).toEqual(Array(3).fill("model_file_missing"));
+  });
+});
+
+describe("warmUp", () => {
+  it("loads in the given order as far as the budget reaches, and evicts nobody", async () => {
+    const { engine, enginePool, stateOf } = bench({ a: {}, b: {}, c: {} });
+    await enginePool.warmUp(["c", "a", "b"]);
+    expect(["a", "b", "c"].map(stateOf)).toEqual(["loaded", "available", "loaded"]);
+    expect(engine.disposeCount("c.gguf")).toBe(0);
+  });
+
+  it("goes on after a failure", async () => {
+    const { enginePool, stateOf } = bench({ a: {}, b: {} }, { files: { "a.gguf": { file: "missing" } } });
+    await enginePool.warmUp(["a", "b"]);
+    expect(["a", "b"].map(stateOf)).toEqual(["missing", "loaded"]);
+  });
+});
+
+describe("auto unload", () => {
+  it("unloads after the idle time, counted from the end of the last use", async () => {
+    const { acquire, clock, engine, stateOf } = bench({ a: {} }, {}, { autoUnloadAfterMs: 1000 });
+    const lease = await acquire("a");
+    clock.advance(5000);
+    lease.release();
+    clock.advance(999);
+    expect(stateOf("a")).toBe("loaded");
+    clock.advance(1);
+    await settled();
+    expect([stateOf("a"), engine.disposeCount("a.gguf")]).toEqual(["available", 1]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe("status", () => {
+  it("shows a load's progress, who waits, and what is pinned", async () => {
+    const { acquire, engine, pool } = bench({ a: { keep: true } }, { manual: { load: true } });
+    const acquiring = [acquire("a"), acquire("a")];
+    const load = await engine.nextLoad();
+    load.progress(0.4);
+    expect(pool.status().models).toEqual([
+      {
+        modelId: "a",
+        state: "loading",
+        reservedBytes: 1000,
+        leases: 0,
+        waiting: 2,
+        loadProgress: 0.4,
+        lastError: null,
+        pinned: true,
+      },
+    ]);
+    expect(pool.status().progressing).toBe(true);
+    load.succeed();
+    await acquiring[0];
+    expect(pool.status()).toMatchObject({ progressing: true, models: [{ leases: 1, waiting: 1, loadProgress: null }] });
+  });
+});
+
+describe("close", () => {
+  it("refuses new work and what waits, lets leases finish, then disposes each model once", async () => {
+    const { acquire, engine, pool } = bench({ a: {}, b: { keep: true } });
+    (await acquire("b")).release();
+    const busy = await acquire("a");
+    const queued = refusalOf(acquire("a"));
+    let closed = false;
+    const closing = pool.close(60_000).then(() => (closed = true));
+    expect(await queued).toMatchObject({ status: 503, code: "draining" });
+    expect(await refusalOf(acquire("a"))).toMatchObject({ status: 503, code: "draining" });
+    await settled();
+    expect([closed, engine.disposeCount("a.gguf"), engine.disposeCount("b.gguf")]).toEqual([false, 0, 1]);
+    busy.release();
+    await closing;
+    expect(engine.disposeCount("a.gguf")).toBe(1);
+    expect(engine.usedBytes).toBe(0);
+  });
+
+  it("gives up at the deadline and leaves the leased model alone", async () => {
+    const { acquire, clock, engine, pool } = bench({ a: {} });
+    const busy = await acquire("a");
+    const closing = pool.close(1000);
+    clock.advance(1000);
+    await closing;
+    expect(engine.isLoaded("a.gguf")).toBe(true);
+    busy.release();
+    await pool.close(1000);
+    expect(engine.isLoaded("a.gguf")).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("stops a load and waits for its real end", async () => {
+    const { acquire, engine, pool } = bench({ a: {} }, { manual: { load: true } });
+    const waiting = refusalOf(acquire("a"));
+    const load = await engine.nextLoad();
+    let closed = false;
+    const closing = pool.close(60_000).then(() => (closed = true));
+    expect(await waiting).toMatchObject({ code: "draining" });
+    expect([load.abandoned, closed]).toEqual([true, false]);
+    // Too late to stop it: it succeeds, and is unloaded.
+    load.succeed();
+    await closing;
+    expect([engine.disposeCount("a.gguf"), engine.usedBytes]).toEqual([1, 0]);
+  });
+
+  it("resolves at once where nothing was loaded", async () => {
+    const { pool, clock } = bench({ a: {} });
+    await pool.close(60_000);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
