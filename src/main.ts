@@ -65,10 +65,14 @@ async function main(argv: readonly string[]): Promise<number> {
   return command(args);
 }
 
+// A reader that has seen enough (`doctor | head -1`) is no failure.
+process.stdout.on("error", () => process.exit(0));
+
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  // Standard output is written synchronously, so nothing is cut off; what the engine may still hold must not keep the process.
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   // What reaches this point is meant for the operator: one line each, no stack.
   process.stderr.write(`gguf-experts: ${messageOf(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 }

@@ -1,5 +1,5 @@
 // What an endpoint is: a pure description that http/ turns into a route and into its part of openapi.json.
-// A dialect (a folder beside this file) is a list of endpoints. May import zod, chat/contract and core/; never http/.
+// A dialect (a folder beside this file) is a list of endpoints. May import zod and core/; never http/.
 import type { ZodType } from "zod";
 import type { PublicError } from "../core/errors.ts";
 
@@ -24,24 +24,33 @@ export type Reply =
   | {
       readonly kind: "stream";
       readonly headers?: Readonly<Record<string, string>>;
-      /** http/ calls `return()` when the client leaves, and renders a thrown error as the dialect's error event. */
+      /**
+       * http/ always calls `next()` at least once, calls `return()` when the client leaves, and renders a thrown error:
+       * as a status and a body while no header was sent, after that as the dialect's error event.
+       */
       readonly items: AsyncGenerator<StreamItem, void, void>;
     }
   | { readonly kind: "text"; readonly contentType: string; readonly body: string };
 
 export interface Endpoint<Body = unknown> {
   readonly method: "get" | "post";
-  /** With `{name}` for a path parameter, as OpenAPI writes it. */
+  /** With `{name}` for a path parameter, as OpenAPI writes it; one that ends the path may hold slashes. */
   readonly path: string;
   readonly summary: string;
   readonly tag: string;
+  /** Query parameters and what they do, for the documentation. */
+  readonly query?: Readonly<Record<string, string>>;
   /** Absent: no body is read. */
   readonly body?: ZodType<Body>;
-  /** The body of a 200 answer, for the documentation. */
+  /** The body of an answer that is JSON, for the documentation. */
   readonly response?: ZodType;
+  /** The media type of an answer that is plain text, for the documentation. */
+  readonly textType?: string;
   /** The data of each server-sent event, for the documentation. */
   readonly streamItem?: ZodType;
-  /** Answered without an API key: liveness and readiness only. */
+  /** Statuses other than 200 that carry `response`, and when, for the documentation. */
+  readonly otherStatuses?: Readonly<Record<number, string>>;
+  /** Answered without an API key: health only. */
   readonly public?: boolean;
   handle(call: Call<Body>): Promise<Reply> | Reply;
 }

@@ -224,7 +224,7 @@ class PooledChatService implements ChatService {
             "model_not_supported",
           );
         }
-        throw modelNotFound(named, this.#parts.catalogue.names());
+        throw modelNotFound(named, this.#parts.catalogue.knownNames);
       }
       ledger.expertId = expert.id;
       ledger.routingSource = "request";

@@ -2,6 +2,7 @@
 // May import engine/, experts/, routing/ and core/ (their types).
 import type { ChatMessage, GenerationTimings } from "../engine/engine.ts";
 import type { Sampling } from "../experts/expert.ts";
+import type { RoutingDecision } from "../routing/router.ts";
 
 export interface GenerationLimits {
   /** Null: up to the end of the context. */
@@ -35,7 +36,7 @@ export interface Routing {
   readonly expertId: string;
   readonly confidence: number;
   /** `request`: the caller named the expert. */
-  readonly source: "request" | "keywords" | "default";
+  readonly source: "request" | RoutingDecision["source"];
   readonly reason: string;
 }
 

@@ -117,6 +117,8 @@ class Mailbox<T> {
 
 interface PathState {
   file: FakeFile;
+  /** The same object until the file is defined anew, as from ModelFiles. */
+  info: ModelFileInfo | null;
   loading: boolean;
   /** Loaded and not yet disposed. */
   model: LoadedModel | null;
@@ -151,6 +153,7 @@ export class FakeEngine implements Engine {
   define(path: string, file: FakeFile): void {
     const state = this.#path(path);
     state.file = { ...state.file, ...file };
+    state.info = null;
   }
 
   /** Stands in for ModelFiles. */
@@ -264,7 +267,7 @@ export class FakeEngine implements Engine {
   #path(path: string): PathState {
     let state = this.#paths.get(path);
     if (state === undefined) {
-      state = { file: {}, loading: false, model: null, loads: 0, disposals: 0 };
+      state = { file: {}, info: null, loading: false, model: null, loads: 0, disposals: 0 };
       this.#paths.set(path, state);
     }
     return state;
@@ -275,8 +278,9 @@ export class FakeEngine implements Engine {
   }
 
   #info(path: string): ModelFileInfo {
-    const { file } = this.#path(path);
-    return {
+    const state = this.#path(path);
+    const { file } = state;
+    return (state.info ??= {
       path,
       sizeBytes: predicted(file),
       architecture: "fake",
@@ -285,7 +289,7 @@ export class FakeEngine implements Engine {
       parameterCount: 1000,
       quantization: "F32",
       hasChatTemplate: true,
-    };
+    });
   }
 
   #manualLoad(spec: LoadSpec, options: LoadOptions): Promise<number> {

@@ -4,10 +4,12 @@ import { open } from "node:fs/promises";
 import { GgmlType, type GgufFileInfo, type Llama, readGgufFileInfo } from "node-llama-cpp";
 import { messageOf } from "../../core/errors.ts";
 import type { ModelFileInfo } from "../engine.ts";
+import type { WeightTensor } from "./repacked-bytes.ts";
 
 export interface GgufFile {
   readonly summary: ModelFileInfo;
   readonly header: GgufFileInfo;
+  readonly tensors: readonly WeightTensor[];
 }
 
 /** Throws an Error with a one-line reason that names the file. */
@@ -20,21 +22,22 @@ export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile
     throw new Error(`${path} is not a readable GGUF file: ${oneLine(messageOf(error))}`, { cause: error });
   }
   const architecture = header.metadata.general?.architecture;
-  if (typeof architecture !== "string") throw new Error(`${path} names no model architecture`);
-  const tensorBytes = checkTensors(path, sizeBytes, header, llama);
-  const [dominantType] = [...tensorBytes].sort((left, right) => right[1] - left[1])[0] ?? [0];
+  if (typeof architecture !== "string")
+    throw new Error(`${path} names no model architecture: the file is cut short or no language model`);
+  const tensors = checkTensors(path, sizeBytes, header, llama);
   const trainContextTokens = Number(header.architectureMetadata.context_length ?? 0);
   if (!(trainContextTokens > 0)) throw new Error(`${path} gives no context length for architecture ${architecture}`);
   return {
     header,
+    tensors,
     summary: {
       path,
       sizeBytes,
       architecture,
       name: header.metadata.general.name ?? null,
       trainContextTokens,
-      parameterCount: (header.fullTensorInfo ?? []).reduce((sum, tensor) => sum + elementsOf(tensor.dimensions), 0),
-      quantization: GgmlType[dominantType] ?? `type ${dominantType}`,
+      parameterCount: tensors.reduce((sum, { dimensions }) => sum + elementsOf(dimensions), 0),
+      quantization: GgmlType[dominantType(tensors)] ?? "unknown",
       hasChatTemplate: typeof header.metadata.tokenizer?.chat_template === "string",
     },
   };
@@ -46,6 +49,8 @@ async function checkMagic(path: string): Promise<number> {
   });
   try {
     const head = Buffer.alloc(24);
+    const status = await file.stat();
+    if (!status.isFile()) throw new Error(`${path} is not a file`);
     const { bytesRead } = await file.read(head, 0, head.length, 0);
     if (bytesRead < head.length) throw new Error(`${path} is not a GGUF file: it holds only ${bytesRead} bytes`);
     if (head.toString("latin1", 0, 4) !== "GGUF") {
@@ -53,41 +58,45 @@ async function checkMagic(path: string): Promise<number> {
     }
     const version = head.readUInt32LE(4);
     if (version < 2 || version > 3) throw new Error(`${path} has GGUF version ${version}; 2 and 3 can be read`);
-    return (await file.stat()).size;
+    return status.size;
   } finally {
     await file.close();
   }
 }
 
-/** Bytes by tensor type; throws when a tensor reaches beyond the end of the file. */
-function checkTensors(path: string, sizeBytes: number, header: GgufFileInfo, llama: Llama): Map<number, number> {
-  const bytesByType = new Map<number, number>();
+/** Throws when a tensor reaches beyond the end of the file. */
+function checkTensors(path: string, sizeBytes: number, header: GgufFileInfo, llama: Llama): WeightTensor[] {
   const bindings = (
     llama as unknown as {
       _bindings: { getBlockSizeForGgmlType(type: number): number; getTypeSizeForGgmlType(type: number): number };
     }
   )._bindings;
-  if ((header.fullTensorInfo ?? []).length === 0) throw new Error(`${path} holds no tensors`);
-  for (const tensor of header.fullTensorInfo ?? []) {
-    const blockElements = bindings.getBlockSizeForGgmlType(tensor.ggmlType);
-    const blockBytes = bindings.getTypeSizeForGgmlType(tensor.ggmlType);
-    if (!blockElements || !blockBytes) {
-      throw new Error(`${path}: tensor ${tensor.name} has the unknown type ${tensor.ggmlType}`);
-    }
-    const bytes = (elementsOf(tensor.dimensions) / blockElements) * blockBytes;
-    bytesByType.set(tensor.ggmlType, (bytesByType.get(tensor.ggmlType) ?? 0) + bytes);
-    const end = Number(tensor.fileOffset) + bytes;
+  const tensors = header.fullTensorInfo ?? [];
+  if (tensors.length === 0) throw new Error(`${path} holds no tensors`);
+  return tensors.map(({ name, dimensions: sizes, ggmlType: type, fileOffset }) => {
+    const dimensions = sizes.map(Number);
+    const blockElements = bindings.getBlockSizeForGgmlType(type);
+    const blockBytes = bindings.getTypeSizeForGgmlType(type);
+    if (!blockElements || !blockBytes) throw new Error(`${path}: tensor ${name} has the unknown type ${type}`);
+    const bytes = (elementsOf(dimensions) / blockElements) * blockBytes;
+    const end = Number(fileOffset) + bytes;
     if (header.splicedParts === 1 && !(end <= sizeBytes)) {
       throw new Error(
-        `${path} is truncated: tensor ${tensor.name} ends at byte ${end}, but the file holds ${sizeBytes} bytes`,
+        `${path} is truncated: tensor ${name} ends at byte ${end}, but the file holds ${sizeBytes} bytes`,
       );
     }
-  }
-  return bytesByType;
+    return { name, dimensions, type, bytes };
+  });
 }
 
-function elementsOf(dimensions: readonly (number | bigint)[]): number {
-  return dimensions.reduce<number>((product, dimension) => product * Number(dimension), 1);
+function dominantType(tensors: readonly WeightTensor[]): GgmlType {
+  const bytesByType = new Map<GgmlType, number>();
+  for (const { type, bytes } of tensors) bytesByType.set(type, (bytesByType.get(type) ?? 0) + bytes);
+  return [...bytesByType].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
+}
+
+function elementsOf(dimensions: readonly number[]): number {
+  return dimensions.reduce((product, dimension) => product * dimension, 1);
 }
 
 function oneLine(text: string): string {

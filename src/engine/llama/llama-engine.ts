@@ -7,12 +7,20 @@ import { nativeContextOf, nativeModelBytes } from "./bindings.ts";
 import { ComputeTurn } from "./compute-turn.ts";
 import { LlamaEmbeddingModel } from "./embedding-model.ts";
 import { type GgufFile, readGgufFile } from "./gguf-file.ts";
+import { repackedBytes } from "./repacked-bytes.ts";
 import { LlamaTextModel } from "./text-model.ts";
 
 /** Rows of a batch: llama.cpp's own default for a physical batch. */
 const batchTokens = 512;
+const disposeLimitMs = 2000;
 /** Context of an expert that names none and was trained for more. */
 const defaultContextTokens = 8192;
+
+/**
+ * Below this a model's matrices are so small that its threads spend their time waiting for one another, and one busy
+ * neighbour on their cores stops them all: one thread is faster.
+ */
+const singleThreadBelowBytes = 32 * 2 ** 20;
 
 export interface LlamaEngineOptions {
   /** Threads that compute; more than there are physical cores makes all of them slower. */
@@ -71,7 +79,7 @@ class LlamaEngine implements Engine {
       isEmbeddingContext: spec.purpose === "embedding",
       useMmap: true,
     });
-    return weights.cpuRam + context.cpuRam;
+    return weights.cpuRam + repackedBytes(file.tensors, this.#llama.systemInfo) + context.cpuRam;
   }
 
   async load(spec: LoadSpec, options: LoadOptions): Promise<LoadedModel> {
@@ -101,7 +109,7 @@ class LlamaEngine implements Engine {
       contextSize: contextTokens,
       sequences: spec.slots,
       batchSize: batchTokens,
-      threads: this.#threads,
+      threads: this.#threadsFor(file.summary),
       failedCreationRemedy: false,
       ignoreMemorySafetyChecks: true,
       createSignal: signal,
@@ -135,14 +143,23 @@ class LlamaEngine implements Engine {
     const context = await model.createEmbeddingContext({
       contextSize: contextTokens,
       batchSize: contextTokens,
-      threads: this.#threads,
+      threads: this.#threadsFor(file.summary),
       ignoreMemorySafetyChecks: true,
     });
     return new LlamaEmbeddingModel({ model, context, file: file.summary, contextTokens, turn: this.#turn });
   }
 
+  #threadsFor(file: ModelFileInfo): number {
+    return file.sizeBytes < singleThreadBelowBytes ? 1 : this.#threads;
+  }
+
   async dispose(): Promise<void> {
-    await this.#llama.dispose();
+    // A load that failed inside the library keeps a handle that its dispose waits for without end; the process's own end
+    // frees the rest.
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, disposeLimitMs)));
+    await Promise.race([this.#llama.dispose(), limit]);
+    clearTimeout(timer);
   }
 }
 

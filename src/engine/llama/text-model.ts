@@ -86,7 +86,7 @@ export class LlamaTextModel implements TextModel {
     let cachedTokens = 0;
     // Tokens whose text is held back: a character's first bytes.
     const unsent: Token[] = [];
-    const detokenizer = new StreamingDetokenizer(model, promptTokens);
+    const detokenizer = new StreamingDetokenizer(model);
     try {
       const stream = this.#loop.run(
         {

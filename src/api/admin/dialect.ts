@@ -1,0 +1,59 @@
+// The operators' side: health, experts, statistics, metrics, and the description of the whole surface.
+// May import zod and core/.
+import { z } from "zod";
+import type { Dialect, Endpoint } from "../endpoint.ts";
+import { openapiDocument } from "../openapi.ts";
+import type { Services } from "../services.ts";
+import { expertEndpoints } from "./expert-endpoints.ts";
+import { healthEndpoints } from "./health-endpoints.ts";
+
+const metricsType = "text/plain; version=0.0.4; charset=utf-8";
+
+export const serviceResponse = z.object({
+  service: z.string(),
+  version: z.string(),
+  engine: z.string(),
+  experts: z.array(z.string()),
+  endpoints: z.array(z.string()),
+});
+
+/** `endpointsElsewhere`: those of the other dialects, for openapi.json and the service's description. */
+export function adminDialect(services: Services, endpointsElsewhere: readonly Endpoint[]): Dialect {
+  const metrics: Endpoint = {
+    method: "get",
+    path: "/metrics",
+    summary: "Metrics in Prometheus's text format",
+    tag: "Administration",
+    textType: metricsType,
+    handle: async () => ({ kind: "text", contentType: metricsType, body: await services.metricsText() }),
+  };
+  const openapi: Endpoint = {
+    method: "get",
+    path: "/openapi.json",
+    summary: "This description",
+    tag: "Administration",
+    response: z.looseObject({ openapi: z.string() }),
+    handle: () => ({ kind: "json", body: document }),
+  };
+  const service: Endpoint = {
+    method: "get",
+    path: "/",
+    summary: "What this service is and where its endpoints are",
+    tag: "Administration",
+    response: serviceResponse,
+    handle: () => ({
+      kind: "json",
+      body: {
+        service: "gguf-experts",
+        version: services.version,
+        engine: services.engine.name,
+        experts: services.experts().map((expert) => expert.id),
+        endpoints: all.map((endpoint) => `${endpoint.method.toUpperCase()} ${endpoint.path}`),
+      },
+    }),
+  };
+  const endpoints = [...healthEndpoints(services), ...expertEndpoints(services), metrics, openapi, service];
+  const all = [...endpointsElsewhere, ...endpoints];
+  const document = openapiDocument(all, services.version);
+  return { name: "admin", endpoints };
+}

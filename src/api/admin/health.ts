@@ -1,0 +1,28 @@
+// What /health says, decided from the experts' states and the pool's progress. Pure. May import the pool's types.
+import { canServe, lastErrorOf, type ExpertView } from "../expert-view.ts";
+
+export type HealthStatus = "healthy" | "degraded" | "unhealthy";
+
+export interface Health {
+  readonly status: HealthStatus;
+  readonly loadedCount: number;
+  /** Experts that can answer. */
+  readonly availableCount: number;
+  /** One line each: what keeps the status from being healthy. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Unhealthy: the pool makes no progress although requests wait, or no expert can serve. Degraded: some expert cannot.
+ */
+export function assessHealth(views: readonly ExpertView[], progressing: boolean): Health {
+  const availableCount = views.filter((view) => canServe(view.status)).length;
+  const problems = views.filter((view) => !canServe(view.status)).map(problemOf);
+  if (!progressing) problems.unshift("Requests wait, and no model runs, loads or unloads.");
+  const status = !progressing || availableCount === 0 ? "unhealthy" : problems.length > 0 ? "degraded" : "healthy";
+  return { status, loadedCount: views.filter((view) => view.status === "loaded").length, availableCount, problems };
+}
+
+function problemOf(view: ExpertView): string {
+  return `${view.expert.id} is ${view.status}: ${lastErrorOf(view) ?? "no reason is known"}`;
+}

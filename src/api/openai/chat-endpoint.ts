@@ -1,0 +1,68 @@
+// POST /v1/chat/completions. May import the chat contract and core/.
+import { randomUUID } from "node:crypto";
+import type { Endpoint, StreamItem } from "../endpoint.ts";
+import type { Services } from "../services.ts";
+import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer-events.ts";
+import type { AnswerHead } from "./answer-head.ts";
+import { chatAnswer } from "./chat-answer.ts";
+import { closingChunk, openingChunk, textChunk, usageChunk } from "./chat-chunks.ts";
+import { chatBody, toChatRequest, type ChatBody } from "./chat-request.ts";
+import { chatCompletion, chatCompletionChunk } from "./responses.ts";
+
+export function chatEndpoint(services: Pick<Services, "chat" | "clock">): Endpoint<ChatBody> {
+  return {
+    method: "post",
+    path: "/v1/chat/completions",
+    summary: "Answer a conversation, streamed or whole; without `model` the router picks the expert",
+    tag: "OpenAI",
+    body: chatBody,
+    response: chatCompletion,
+    streamItem: chatCompletionChunk,
+    async handle({ body, signal }) {
+      const events = services.chat.chat(toChatRequest(body), signal);
+      const id = `chatcmpl-${randomUUID()}`;
+      const created = Math.floor(services.clock.epochMs() / 1000);
+      const head = { id, created, routing: await takeRouting(events) };
+      if (body.stream === true) {
+        return {
+          kind: "stream",
+          headers: { "x-expert": head.routing.expertId },
+          items: chatItems(events, head, body.stream_options?.include_usage === true),
+        };
+      }
+      const answer = await readAnswer(head.routing, events);
+      return {
+        kind: "json",
+        headers: { "x-expert": answer.routing.expertId },
+        body: chatAnswer({ ...head, routing: answer.routing }, answer.text, answer.reason, answer.timings),
+      };
+    },
+  };
+}
+
+async function* chatItems(
+  events: AnswerEvents,
+  firstHead: AnswerHead,
+  includeUsage: boolean,
+): AsyncGenerator<StreamItem, void, void> {
+  let head = firstHead;
+  let opened = false;
+  for await (const event of events) {
+    if (event.type === "routing") {
+      head = { ...head, routing: event.routing };
+      continue;
+    }
+    if (!opened) {
+      opened = true;
+      yield { json: openingChunk(head) };
+    }
+    if (event.type === "text" && event.text !== "") yield { json: textChunk(head, event.text) };
+    if (event.type === "end") {
+      yield { json: closingChunk(head, event.reason, event.timings) };
+      if (includeUsage) yield { json: usageChunk(head, event.timings) };
+      yield { raw: "[DONE]" };
+      return;
+    }
+  }
+  throw endMissing();
+}

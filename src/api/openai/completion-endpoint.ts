@@ -1,0 +1,96 @@
+// POST /v1/completions: several prompts are answered one after the other, by the expert that took the first.
+// May import the chat contract and core/.
+import { randomUUID } from "node:crypto";
+import type { AnswerTimings } from "../../chat/contract.ts";
+import type { Endpoint, StreamItem } from "../endpoint.ts";
+import type { Services } from "../services.ts";
+import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer-events.ts";
+import type { AnswerHead } from "./answer-head.ts";
+import {
+  completionAnswer,
+  completionClosingChunk,
+  completionOpeningChunk,
+  completionTextChunk,
+  completionUsageChunk,
+} from "./completion-answer.ts";
+import { completionBody, toCompletionRequest, type CompletionBody } from "./completion-request.ts";
+import { completion, completionChunk } from "./responses.ts";
+import { addTimings } from "./usage.ts";
+
+/** Starts the answer to a further prompt. */
+type StartAnswer = () => AnswerEvents;
+
+export function completionEndpoint(services: Pick<Services, "chat" | "clock">): Endpoint<CompletionBody> {
+  return {
+    method: "post",
+    path: "/v1/completions",
+    summary: "Continue a text as it stands, without a chat template",
+    tag: "OpenAI",
+    body: completionBody,
+    response: completion,
+    streamItem: completionChunk,
+    async handle({ body, signal }) {
+      const [firstPrompt, ...otherPrompts] = body.prompt;
+      const first = services.chat.complete(toCompletionRequest(body, firstPrompt), signal);
+      const head: AnswerHead = {
+        id: `cmpl-${randomUUID()}`,
+        created: Math.floor(services.clock.epochMs() / 1000),
+        routing: await takeRouting(first),
+      };
+      const others = otherPrompts.map((prompt): StartAnswer => {
+        const request = { ...toCompletionRequest(body, prompt), model: head.routing.expertId };
+        return () => services.chat.complete(request, signal);
+      });
+      if (body.stream === true) {
+        return {
+          kind: "stream",
+          headers: { "x-expert": head.routing.expertId },
+          items: completionItems(first, others, head, body.stream_options?.include_usage === true),
+        };
+      }
+      const answers = [await readAnswer(head.routing, first)];
+      for (const start of others) answers.push(await readAnswer(head.routing, start()));
+      const routing = answers[0]?.routing ?? head.routing;
+      return {
+        kind: "json",
+        headers: { "x-expert": routing.expertId },
+        body: completionAnswer(
+          { ...head, routing },
+          answers,
+          answers.map((answer) => answer.timings).reduce(addTimings),
+        ),
+      };
+    },
+  };
+}
+
+async function* completionItems(
+  first: AnswerEvents,
+  others: readonly StartAnswer[],
+  firstHead: AnswerHead,
+  includeUsage: boolean,
+): AsyncGenerator<StreamItem, void, void> {
+  let head = firstHead;
+  let opened = false;
+  const timings: AnswerTimings[] = [];
+  for (const [index, start] of [() => first, ...others].entries()) {
+    for await (const event of start()) {
+      if (event.type === "routing") {
+        head = { ...head, routing: event.routing };
+        continue;
+      }
+      if (!opened) {
+        opened = true;
+        yield { json: completionOpeningChunk(head) };
+      }
+      if (event.type === "text" && event.text !== "") yield { json: completionTextChunk(head, index, event.text) };
+      if (event.type === "end") {
+        timings.push(event.timings);
+        yield { json: completionClosingChunk(head, index, event.reason, event.timings) };
+      }
+    }
+    if (timings.length !== index + 1) throw endMissing();
+  }
+  if (includeUsage) yield { json: completionUsageChunk(head, timings.reduce(addTimings)) };
+  yield { raw: "[DONE]" };
+}

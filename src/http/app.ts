@@ -1,0 +1,245 @@
+// Turns dialects into routes: keys, bodies, replies, errors, and the client's leaving. Knows no single endpoint.
+// May import hono, api/, config/'s types and core/.
+import { randomUUID } from "node:crypto";
+import { Hono, type Context } from "hono";
+import { cors } from "hono/cors";
+import type { Dialect, Endpoint, ErrorRenderer, Reply } from "../api/endpoint.ts";
+import { validate } from "../api/validation.ts";
+import type { ServerConfig } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
+import { clip, PublicError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { createKeyCheck } from "./api-keys.ts";
+import { closestPaths } from "./closest-paths.ts";
+import { errorBody, errorResponse, type ErrorContext } from "./error-response.ts";
+import { eventStream, type StreamOutcome } from "./event-stream.ts";
+import { readJson } from "./request-body.ts";
+
+export interface HttpOptions {
+  readonly dialects: readonly Dialect[];
+  readonly server: Pick<ServerConfig, "apiKeys" | "corsOrigins" | "heartbeatMs" | "maxBodyBytes">;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How long a stream's headers wait for its first item, so that an early failure keeps its status. */
+const firstItemMs = 500;
+/** How long the reader of a stream may take nothing while a slot waits for it. */
+const stallMs = 60_000;
+
+interface Env {
+  Variables: { requestId: string; startedMs: number };
+  /** The socket's side of the response; absent where no real server runs. */
+  Bindings: { outgoing?: { destroy(): unknown } };
+}
+
+/** The application without a socket: a request in, a response out. */
+export interface HttpApp {
+  /** `bindings`: what the server knows of the socket. */
+  readonly fetch: (request: Request, bindings?: object) => Response | Promise<Response>;
+  /** Asks by path, for tests. */
+  readonly request: (path: string, init?: RequestInit) => Response | Promise<Response>;
+}
+
+type StreamReply = Extract<Reply, { kind: "stream" }>;
+
+export function createHttpApp(options: HttpOptions): HttpApp {
+  const { clock, server } = options;
+  const app = new Hono<Env>({ strict: false });
+  const checkKey = createKeyCheck(server.apiKeys);
+  const routes = options.dialects.flatMap((dialect) =>
+    dialect.endpoints.map((endpoint) => ({ endpoint, renderError: dialect.renderError })),
+  );
+
+  app.use(async (context, next) => {
+    const sent = context.req.header("x-request-id");
+    context.set("requestId", sent !== undefined && /^[\w.:-]{1,128}$/.test(sent) ? sent : randomUUID());
+    context.set("startedMs", clock.nowMs());
+    await next();
+    context.header("x-request-id", context.get("requestId"));
+  });
+  if (server.corsOrigins.length > 0) {
+    app.use(
+      cors({
+        origin: server.corsOrigins.includes("*") ? "*" : [...server.corsOrigins],
+        allowMethods: ["GET", "POST", "HEAD"],
+        exposeHeaders: ["x-expert", "x-request-id", "retry-after", "x-should-retry"],
+        maxAge: 600,
+      }),
+    );
+  }
+
+  for (const { endpoint, renderError } of routes) {
+    app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (context) =>
+      new Exchange(options, context, renderError).run(async (signal) => {
+        if (endpoint.public !== true) checkKey(context.req.raw.headers);
+        return endpoint.handle({
+          body:
+            endpoint.body === undefined
+              ? undefined
+              : validate(endpoint.body, await readJson(context.req.raw, server.maxBodyBytes)),
+          params: context.req.param(),
+          query: context.req.query(),
+          signal,
+        });
+      }),
+    );
+  }
+
+  app.notFound(async (context) => {
+    const { path, method } = context.req;
+    const allowed = routes.filter(({ endpoint }) => pathPattern(endpoint.path).test(path));
+    const response = await new Exchange(options, context, undefined).run(() => {
+      checkKey(context.req.raw.headers);
+      throw allowed.length > 0
+        ? methodNotAllowed(
+            method,
+            path,
+            allowed.map(({ endpoint }) => endpoint),
+          )
+        : unknownPath(
+            path,
+            routes.map(({ endpoint }) => endpoint),
+          );
+    });
+    if (response.status === 405) response.headers.set("allow", allowedMethods(allowed.map(({ endpoint }) => endpoint)));
+    return response;
+  });
+  app.onError((thrown, context) =>
+    errorResponse(thrown, { log: options.log, requestId: context.get("requestId"), renderError: undefined }, false),
+  );
+  return app;
+}
+
+/** One request from its handler to the end of its response. */
+class Exchange {
+  readonly #options: HttpOptions;
+  readonly #context: Context<Env>;
+  readonly #errors: ErrorContext;
+  readonly #leave = new AbortController();
+
+  constructor(options: HttpOptions, context: Context<Env>, renderError: ErrorRenderer | undefined) {
+    this.#options = options;
+    this.#context = context;
+    this.#errors = { log: options.log, requestId: context.get("requestId"), renderError };
+    const connection = context.req.raw.signal;
+    if (connection.aborted) this.#leave.abort();
+    else connection.addEventListener("abort", () => this.#leave.abort(), { once: true });
+  }
+
+  /** `handle`'s signal fires when the client leaves. Never rejects: what is thrown is rendered. */
+  async run(handle: (signal: AbortSignal) => Promise<Reply> | Reply): Promise<Response> {
+    try {
+      const reply = await handle(this.#leave.signal);
+      if (reply.kind === "stream") return await this.#stream(reply);
+      const response =
+        reply.kind === "text"
+          ? new Response(reply.body, { headers: { "content-type": reply.contentType } })
+          : Response.json(reply.body, { status: reply.status ?? 200, headers: reply.headers ?? {} });
+      this.#log(response, "complete");
+      return response;
+    } catch (thrown) {
+      const left = this.#leave.signal.aborted;
+      const response = errorResponse(thrown, this.#errors, left);
+      this.#log(response, left ? "left" : "failed");
+      return response;
+    }
+  }
+
+  async #stream(reply: StreamReply): Promise<Response> {
+    const { clock, server } = this.#options;
+    const first = reply.items.next();
+    await settledWithin(first, firstItemMs, clock);
+    const response = new Response(
+      eventStream({
+        items: reply.items,
+        first,
+        leave: this.#leave,
+        heartbeatMs: server.heartbeatMs,
+        stallMs,
+        clock,
+        renderError: (thrown) => errorBody(thrown, this.#errors),
+        onStall: () => this.#context.env.outgoing?.destroy(),
+        onEnd: (outcome) => this.#log(response, outcome),
+      }),
+      {
+        headers: {
+          "content-type": "text/event-stream; charset=utf-8",
+          "cache-control": "no-cache, no-transform",
+          // Proxies must not hold the events back.
+          "x-accel-buffering": "no",
+          ...reply.headers,
+        },
+      },
+    );
+    return response;
+  }
+
+  #log(response: Response, outcome: StreamOutcome): void {
+    const { log, clock } = this.#options;
+    const { method, path } = this.#context.req;
+    const fields = {
+      requestId: this.#errors.requestId,
+      method,
+      path: clip(path),
+      status: response.status,
+      expert: response.headers.get("x-expert") ?? undefined,
+      durationMs: Math.round(clock.nowMs() - this.#context.get("startedMs")),
+      outcome,
+    };
+    // An answer that went well is in the log already, as its request record.
+    if (response.status >= 400 || outcome === "failed") log.info(fields, "request refused or failed");
+    else log.debug(fields, "request served");
+  }
+}
+
+/** Resolves when `promise` fulfils or the time is over; rejects when it rejects before. */
+async function settledWithin(promise: Promise<unknown>, timeoutMs: number, clock: Clock): Promise<void> {
+  let cancelTimer = (): void => {};
+  const timeout = new Promise<void>((resolve) => {
+    cancelTimer = clock.setTimer(timeoutMs, resolve);
+  });
+  try {
+    await Promise.race([promise, timeout]);
+  } finally {
+    cancelTimer();
+  }
+}
+
+/** `/v1/models/{id}` as hono writes it; a parameter that ends the path may hold slashes. */
+function honoPath(path: string): string {
+  return path.replace(/\{(\w+)\}$/, ":$1{.+}").replace(/\{(\w+)\}/g, ":$1");
+}
+
+function pathPattern(path: string): RegExp {
+  const pattern = path.replace(/\{\w+\}$/, ".+").replace(/\{\w+\}/g, "[^/]+");
+  return new RegExp(`^${pattern.replace(/\/$/, "")}/?$`);
+}
+
+function allowedMethods(endpoints: readonly Endpoint[]): string {
+  const methods = endpoints.flatMap(({ method }) => (method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()]));
+  return [...new Set(methods)].join(", ");
+}
+
+function methodNotAllowed(method: string, path: string, endpoints: readonly Endpoint[]): PublicError {
+  return new PublicError(`${path} does not take ${method}; allowed: ${allowedMethods(endpoints)}.`, {
+    status: 405,
+    type: "invalid_request_error",
+    code: "method_not_allowed",
+    shouldRetry: false,
+  });
+}
+
+function unknownPath(path: string, endpoints: readonly Endpoint[]): PublicError {
+  const closest = closestPaths(
+    path,
+    endpoints.map((endpoint) => endpoint.path),
+  );
+  const hint = closest.length > 0 ? `Did you mean ${closest.join(" or ")}?` : "GET / lists the endpoints.";
+  return new PublicError(`There is nothing at ${JSON.stringify(clip(path))}. ${hint}`, {
+    status: 404,
+    type: "not_found_error",
+    code: "unknown_path",
+    shouldRetry: false,
+  });
+}

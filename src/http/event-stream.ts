@@ -1,0 +1,84 @@
+// Writes items as server-sent events: at the reader's pace, with comment lines while nothing comes, and an end to the
+// work behind it as soon as the reader leaves. May import api/ and core/.
+import type { StreamItem } from "../api/endpoint.ts";
+import type { Clock } from "../core/clock.ts";
+
+export type StreamOutcome = "complete" | "failed" | "left";
+
+export interface EventStreamOptions {
+  readonly items: AsyncGenerator<StreamItem, void, void>;
+  /** The first item, already asked for. */
+  readonly first: Promise<IteratorResult<StreamItem, void>>;
+  /** Aborted when the reader leaves; this stream aborts it when it is cancelled. It stops the work behind `items`. */
+  readonly leave: AbortController;
+  /** Between comment lines while no item comes; 0: none. */
+  readonly heartbeatMs: number;
+  /** How long the reader may take nothing while an item waits for it. */
+  readonly stallMs: number;
+  readonly clock: Clock;
+  /** The data of the event that ends a failed stream. */
+  readonly renderError: (thrown: unknown) => unknown;
+  /** The reader stalled for `stallMs`: its connection must be cut, or it holds a slot for good. */
+  readonly onStall: () => void;
+  /** Called once. */
+  readonly onEnd: (outcome: StreamOutcome) => void;
+}
+
+const encoder = new TextEncoder();
+const heartbeat = encoder.encode(":\n\n");
+const nothing = (): void => {};
+
+export function encodeEvent(item: StreamItem): Uint8Array {
+  return encoder.encode(`data: ${"raw" in item ? item.raw : JSON.stringify(item.json)}\n\n`);
+}
+
+export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+  const { items, clock, leave } = options;
+  let next: Promise<IteratorResult<StreamItem, void>> | undefined = options.first;
+  let cancelTimer = nothing;
+
+  const beat = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    if (options.heartbeatMs === 0) return;
+    cancelTimer = clock.setTimer(options.heartbeatMs, () => {
+      // A reader that has not taken the last line needs no other.
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(heartbeat);
+      beat(controller);
+    });
+  };
+
+  return new ReadableStream<Uint8Array>({
+    // Called when the reader wants more, and not again before it has resolved: an item is made only when it is wanted.
+    async pull(controller) {
+      cancelTimer();
+      beat(controller);
+      let chunk: Uint8Array | undefined;
+      let outcome: StreamOutcome | undefined;
+      try {
+        const result = await (next ?? items.next());
+        if (result.done === true) outcome = "complete";
+        else chunk = encodeEvent(result.value);
+      } catch (thrown) {
+        outcome = "failed";
+        if (!leave.signal.aborted) chunk = encodeEvent({ json: options.renderError(thrown) });
+      }
+      next = undefined;
+      cancelTimer();
+      // Whoever left has cancelled the stream, or is about to: nothing more can be written to it.
+      if (leave.signal.aborted) return;
+      if (chunk !== undefined) controller.enqueue(chunk);
+      if (outcome === undefined) {
+        cancelTimer = clock.setTimer(options.stallMs, options.onStall);
+        return;
+      }
+      controller.close();
+      options.onEnd(outcome);
+    },
+    async cancel() {
+      cancelTimer();
+      leave.abort();
+      options.onEnd("left");
+      // Ends the generator where it stands; one that is at work was ended by the signal.
+      await items.return().catch(nothing);
+    },
+  });
+}

@@ -1,0 +1,69 @@
+// Reads a request's body as JSON, never more than the limit, whatever its content type says. May import core/.
+import { visit } from "jsonc-parser";
+import { AbandonedError, clip, invalidRequest, PublicError } from "../core/errors.ts";
+
+/** Throws a PublicError: 413 for a body over `maxBytes`, 400 for one that is no JSON. AbandonedError: it never came whole. */
+export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+  const bytes = await readBytes(request, maxBytes);
+  if (bytes.length === 0) {
+    throw invalidRequest("The request has no body; it must be a JSON object.", undefined, "empty_body");
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw invalidRequest("The request body is not valid UTF-8; it must be a JSON object.", undefined, "invalid_json");
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw invalidRequest(`The request body is not valid JSON${placeOfError(text)}.`, undefined, "invalid_json");
+  }
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const announced = Number(request.headers.get("content-length") ?? 0);
+  if (announced > maxBytes) throw tooLarge(maxBytes, announced);
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      // Reading fails only because the connection broke.
+      throw Object.assign(new AbandonedError("The request's body broke off."), { cause });
+    });
+    if (done) break;
+    length += value.length;
+    if (length > maxBytes) throw tooLarge(maxBytes, length);
+    chunks.push(value);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+function tooLarge(maxBytes: number, received: number): PublicError {
+  return new PublicError(
+    `The request body is larger than the ${maxBytes} bytes that this server accepts; received at least ${received}.`,
+    { status: 413, type: "invalid_request_error", code: "body_too_large", shouldRetry: false },
+  );
+}
+
+/** ` at line 1, column 9, near "…"`; nothing where the place cannot be told. */
+function placeOfError(text: string): string {
+  let place = "";
+  try {
+    visit(
+      text,
+      {
+        onError: (_code, offset, _length, line, column) => {
+          const near = offset >= text.length ? "the end" : JSON.stringify(clip(text.slice(offset, offset + 20)));
+          place ||= ` at line ${line + 1}, column ${column + 1}, near ${near}`;
+        },
+      },
+      { disallowComments: true, allowTrailingComma: false },
+    );
+  } catch {
+    // The finder is recursive: a text nested too deep for it keeps its message without a place.
+  }
+  return place;
+}

@@ -1,0 +1,145 @@
+// Counts and recent latencies of finished requests, for each expert and in total: what /stats and the health pages show.
+// Pure but for the clock it is given. May import core/.
+import type { Clock } from "../core/clock.ts";
+import type { RequestRecord } from "../core/request-record.ts";
+
+export interface Percentiles {
+  readonly p50: number;
+  readonly p95: number;
+}
+
+export interface RequestSummary {
+  readonly requestCount: number;
+  readonly successCount: number;
+  readonly errorCount: number;
+  /** The callers left; neither success nor failure. */
+  readonly abandonedCount: number;
+  /** Successes among successes and errors, 0 to 1; null before the first of them. */
+  readonly successRate: number | null;
+  /** Of the recent successful requests; null before the first. */
+  readonly latencyMs: Percentiles | null;
+  /** Time to first token of the recent successful requests; null where no text came. */
+  readonly ttftMs: Percentiles | null;
+  /** Decoding speed over the recent successful requests; null where nothing was generated. */
+  readonly tokensPerSecond: number | null;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly generatedTokens: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly lastSuccessAtMs: number | null;
+  readonly lastError: { readonly code: string; readonly atMs: number } | null;
+}
+
+export interface StatsSnapshot {
+  /** Every request, also those that reached no expert. */
+  readonly total: RequestSummary;
+  /** By expert id; only those that had a request. */
+  readonly experts: Readonly<Record<string, RequestSummary>>;
+  /** Requests by what decided on the expert, for example `keywords`. */
+  readonly routingSources: Readonly<Record<string, number>>;
+}
+
+/** The nearest-rank percentiles; null for no values. */
+export function percentiles(values: readonly number[]): Percentiles | null {
+  if (values.length === 0) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  const rank = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
+  return { p50: rank(0.5), p95: rank(0.95) };
+}
+
+class Tally {
+  readonly #window: number;
+  readonly #recent: RequestRecord[] = [];
+  #successCount = 0;
+  #errorCount = 0;
+  #abandonedCount = 0;
+  #promptTokens = 0;
+  #cachedTokens = 0;
+  #generatedTokens = 0;
+  #lastSuccessAtMs: number | null = null;
+  #lastError: { code: string; atMs: number } | null = null;
+
+  constructor(window: number) {
+    this.#window = window;
+  }
+
+  add(record: RequestRecord, atMs: number): void {
+    this.#promptTokens += record.promptTokens;
+    this.#cachedTokens += record.cachedTokens;
+    this.#generatedTokens += record.generatedTokens;
+    switch (record.outcome) {
+      case "ok":
+        this.#successCount += 1;
+        this.#lastSuccessAtMs = atMs;
+        this.#recent.push(record);
+        if (this.#recent.length > this.#window) this.#recent.shift();
+        break;
+      case "error":
+        this.#errorCount += 1;
+        this.#lastError = { code: record.errorCode ?? "unknown", atMs };
+        break;
+      case "abandoned":
+        this.#abandonedCount += 1;
+        break;
+    }
+  }
+
+  summary(): RequestSummary {
+    const judged = this.#successCount + this.#errorCount;
+    const generatedMs = this.#recent.reduce((sum, record) => sum + record.generatedMs, 0);
+    const generatedTokens = this.#recent.reduce((sum, record) => sum + record.generatedTokens, 0);
+    return {
+      requestCount: judged + this.#abandonedCount,
+      successCount: this.#successCount,
+      errorCount: this.#errorCount,
+      abandonedCount: this.#abandonedCount,
+      successRate: judged === 0 ? null : this.#successCount / judged,
+      latencyMs: percentiles(this.#recent.map((record) => record.durationMs)),
+      ttftMs: percentiles(this.#recent.flatMap((record) => (record.ttftMs === null ? [] : [record.ttftMs]))),
+      tokensPerSecond: generatedMs > 0 ? (generatedTokens * 1000) / generatedMs : null,
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
+      generatedTokens: this.#generatedTokens,
+      lastSuccessAtMs: this.#lastSuccessAtMs,
+      lastError: this.#lastError,
+    };
+  }
+}
+
+export class RequestStats {
+  readonly #clock: Pick<Clock, "epochMs">;
+  readonly #window: number;
+  readonly #total: Tally;
+  readonly #experts = new Map<string, Tally>();
+  readonly #routingSources = new Map<string, number>();
+
+  /** `window`: how many of the latest successful requests the percentiles and speeds look at, for each expert. */
+  constructor(clock: Pick<Clock, "epochMs">, window = 256) {
+    this.#clock = clock;
+    this.#window = window;
+    this.#total = new Tally(window);
+  }
+
+  record(record: RequestRecord): void {
+    const atMs = this.#clock.epochMs();
+    this.#total.add(record, atMs);
+    if (record.routingSource !== null) {
+      this.#routingSources.set(record.routingSource, (this.#routingSources.get(record.routingSource) ?? 0) + 1);
+    }
+    if (record.expertId === null) return;
+    let tally = this.#experts.get(record.expertId);
+    if (tally === undefined) {
+      tally = new Tally(this.#window);
+      this.#experts.set(record.expertId, tally);
+    }
+    tally.add(record, atMs);
+  }
+
+  snapshot(): StatsSnapshot {
+    return {
+      total: this.#total.summary(),
+      experts: Object.fromEntries([...this.#experts].map(([expertId, tally]) => [expertId, tally.summary()])),
+      routingSources: Object.fromEntries(this.#routingSources),
+    };
+  }
+}

@@ -1,0 +1,82 @@
+// GET /openapi.json: generated from the endpoints' schemas, whole, and true to the routes.
+import { describe, expect, it } from "vitest";
+import { fakeHttp, get } from "../support/fake-http.ts";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a document of every shape
+async function document(): Promise<any> {
+  return (await get(fakeHttp(), "/openapi.json")).body;
+}
+
+/** Every value under a key of that name, anywhere. */
+function valuesOf(key: string, value: unknown): unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => [...(name === key ? [inner] : []), ...valuesOf(key, inner)]);
+}
+
+describe("openapi.json", () => {
+  it("describes every route of the contract, each under its own name", async () => {
+    const { openapi, paths } = await document();
+    expect(openapi).toBe("3.1.0");
+    expect(Object.keys(paths).sort()).toEqual([
+      "/",
+      "/debug/models",
+      "/experts",
+      "/health",
+      "/health/experts/{id}",
+      "/health/live",
+      "/health/ready",
+      "/metrics",
+      "/openapi.json",
+      "/stats",
+      "/v1/chat/completions",
+      "/v1/completions",
+      "/v1/embeddings",
+      "/v1/models",
+      "/v1/models/{id}",
+    ]);
+    const names = valuesOf("operationId", paths);
+    expect(new Set(names).size).toBe(15);
+    expect(names).toContain("postV1ChatCompletions");
+    expect(names).toContain("getService");
+  });
+
+  it("gives the request's and the answers' schemas", async () => {
+    const { paths } = await document();
+    const chat = paths["/v1/chat/completions"].post;
+    const body = chat.requestBody.content["application/json"].schema;
+    expect(body.required).toEqual(["messages"]);
+    expect(body.properties.temperature.anyOf[0]).toEqual({ type: "number", minimum: 0, maximum: 2 });
+    expect(body.properties.max_tokens.anyOf[0]).toMatchObject({ type: "integer", minimum: 1 });
+    expect(body.properties.messages.items.properties.role.enum).toContain("developer");
+    const ok = chat.responses["200"].content;
+    expect(ok["application/json"].schema.required).toContain("routing");
+    expect(ok["text/event-stream"].schema.description).toContain("[DONE]");
+    expect(ok["text/event-stream"].schema.properties.object.const).toBe("chat.completion.chunk");
+    for (const status of ["400", "401", "404", "413", "429", "500", "503", "504", "507"]) {
+      expect(chat.responses[status].content["application/json"].schema.$ref).toBe("#/components/schemas/Error");
+    }
+    expect(paths["/v1/embeddings"].post.requestBody.content["application/json"].schema.required).toEqual(["input"]);
+  });
+
+  it("refers only to what it holds", async () => {
+    const whole = await document();
+    const references = valuesOf("$ref", whole);
+    expect(new Set(references)).toEqual(new Set(["#/components/schemas/Error"]));
+    expect(whole.components.schemas.Error.properties.error.required).toEqual(["message", "type", "param", "code"]);
+    expect(valuesOf("$schema", whole)).toEqual([]);
+  });
+
+  it("says which routes need a key, their parameters, and when they answer 503", async () => {
+    const { paths, security, components } = await document();
+    expect(security).toEqual([{ bearerKey: [] }, { headerKey: [] }]);
+    expect(Object.keys(components.securitySchemes)).toEqual(["bearerKey", "headerKey"]);
+    const open = Object.keys(paths).filter((path) => paths[path].get?.security?.length === 0);
+    expect(open).toEqual(["/health", "/health/live", "/health/ready"]);
+    expect(paths["/v1/models/{id}"].get.parameters).toMatchObject([{ name: "id", in: "path", required: true }]);
+    expect(paths["/debug/models"].get.parameters).toMatchObject([{ name: "probe", in: "query" }]);
+    expect(paths["/health"].get.responses["503"].content["application/json"].schema.required).toContain("problems");
+    expect(Object.keys(paths["/metrics"].get.responses["200"].content)).toEqual([
+      "text/plain; version=0.0.4; charset=utf-8",
+    ]);
+  });
+});

@@ -1,0 +1,250 @@
+// The engine on real files: a trained model against llama-server's recorded text, and a tiny model of each architecture
+// whose likeliest token wins by a wide margin, so that its text must not depend on what ran before.
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { AbandonedError } from "../../src/core/errors.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import type { Engine, GenerationEvent, LoadedModel, LoadSpec, TextModel } from "../../src/engine/engine.ts";
+import { createLlamaEngine } from "../../src/engine/llama/llama-engine.ts";
+import { repositoryRoot } from "../support/server-process.ts";
+import { type TinyPresetName, tinyModel } from "../support/tiny-models.ts";
+
+const storiesPath = path.join(repositoryRoot, "test/data/stories260K.gguf");
+const never = new AbortController().signal;
+const greedy = { temperature: 0 };
+
+let engine: Engine;
+const loaded: LoadedModel[] = [];
+
+beforeAll(async () => {
+  engine = await createLlamaEngine({ threads: 1, log: silentLogger });
+});
+
+afterAll(async () => {
+  for (const model of loaded) await model.dispose();
+  await engine.dispose();
+});
+
+async function load(modelPath: string, spec: Partial<LoadSpec> = {}): Promise<LoadedModel> {
+  const model = await engine.load(
+    { path: modelPath, purpose: "text", contextTokens: 256, slots: 1, ...spec },
+    { signal: never, onProgress: () => {} },
+  );
+  loaded.push(model);
+  return model;
+}
+
+async function loadText(modelPath: string, spec: Partial<LoadSpec> = {}): Promise<TextModel> {
+  const model = await load(modelPath, spec);
+  if (model.kind !== "text") throw new Error("expected a text model");
+  return model;
+}
+
+interface Answer {
+  text: string;
+  reason: string | null;
+  cachedTokens: number;
+  generatedTokens: number;
+}
+
+async function collect(events: AsyncGenerator<GenerationEvent, void, void>): Promise<Answer> {
+  const answer: Answer = { text: "", reason: null, cachedTokens: 0, generatedTokens: 0 };
+  for await (const event of events) {
+    if (event.type === "text") answer.text += event.text;
+    if (event.type === "end") {
+      answer.reason = event.reason;
+      answer.cachedTokens = event.timings.cachedTokens;
+      answer.generatedTokens = event.timings.generatedTokens;
+    }
+  }
+  return answer;
+}
+
+function complete(model: TextModel, prompt: string, maxTokens: number | null): Promise<Answer> {
+  const promptTokens = model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
+  return collect(model.generate({ promptTokens, maxTokens, sampling: greedy }, never));
+}
+
+describe("a real trained model", () => {
+  const golden = JSON.parse(readFileSync(path.join(repositoryRoot, "test/golden/stories260K.json"), "utf8")) as {
+    cases: { prompt: string; max_tokens: number; text: string }[];
+  };
+
+  it.each(golden.cases)("continues $prompt as llama-server does", async ({ prompt, max_tokens, text }) => {
+    const model = await loadText(storiesPath, { contextTokens: 2048 });
+    expect((await complete(model, prompt, max_tokens)).text).toBe(text);
+  });
+
+  it("draws the same text again from the same seed, and another from another", async () => {
+    const model = await loadText(storiesPath);
+    const draw = (seed: number) =>
+      collect(
+        model.generate(
+          {
+            promptTokens: model.tokenize("Once upon a time", { parseSpecial: true, addSpecial: true }),
+            maxTokens: 40,
+            sampling: { temperature: 1, seed },
+          },
+          never,
+        ),
+      );
+    const first = await draw(7);
+    expect((await draw(7)).text).toBe(first.text);
+    expect((await draw(8)).text).not.toBe(first.text);
+  });
+
+  it("repeats itself less under a frequency penalty", async () => {
+    const model = await loadText(storiesPath);
+    const draw = async (frequencyPenalty: number) => {
+      const { text } = await collect(
+        model.generate(
+          {
+            promptTokens: model.tokenize("Once upon a time", { parseSpecial: true, addSpecial: true }),
+            maxTokens: 150,
+            sampling: { temperature: 0, frequencyPenalty },
+          },
+          never,
+        ),
+      );
+      const words = text.split(/\s+/);
+      return new Set(words).size / words.length;
+    };
+    expect(await draw(1)).toBeGreaterThan(await draw(0));
+  });
+});
+
+describe.each<TinyPresetName>(["tiny-qwen2", "tiny-llama", "tiny-gemma3", "tiny-phi3", "tiny-command-r"])(
+  "%s",
+  (preset) => {
+    let model: TextModel;
+    const prompts = ["Hola, ¿qué tal? ".repeat(6), "The quick brown fox jumps over the lazy dog. ".repeat(4)];
+
+    beforeAll(async () => {
+      model = await loadText(await tinyModel(preset), { slots: 2 });
+    });
+
+    it("gives the same text whatever ran before it, beside it, or stays in its cache", async () => {
+      const [first = "", second = ""] = prompts;
+      const alone = await complete(model, first, 24);
+      const other = await complete(model, second, 24);
+      expect(alone.generatedTokens).toBe(24);
+      const cached = await complete(model, first, 24);
+      expect(cached.cachedTokens).toBeGreaterThan(0);
+      expect(cached.text).toBe(alone.text);
+      const together = await Promise.all([complete(model, first, 24), complete(model, second, 24)]);
+      expect(together.map(({ text }) => text)).toEqual([alone.text, other.text]);
+      const fresh = await loadText(await tinyModel(preset));
+      expect((await complete(fresh, first, 24)).text).toBe(alone.text);
+    });
+
+    it("fills its context to the last token and says length", async () => {
+      const promptTokens = model.tokenize(prompts[0] ?? "", { parseSpecial: true, addSpecial: true });
+      const answer = await collect(model.generate({ promptTokens, maxTokens: null, sampling: greedy }, never));
+      expect(answer.reason).toBe("length");
+      expect(promptTokens.length + answer.generatedTokens).toBe(model.contextTokens);
+    });
+
+    it("predicted what it holds in memory", async () => {
+      const predicted = await engine.predictBytes({
+        path: model.file.path,
+        purpose: "text",
+        contextTokens: 256,
+        slots: 2,
+      });
+      expect(predicted / model.residentBytes).toBeGreaterThan(0.95);
+      expect(predicted / model.residentBytes).toBeLessThan(1.05);
+    });
+  },
+);
+
+describe("requests that cannot be served", () => {
+  it("refuses a prompt that fills the context, with both numbers", async () => {
+    const model = await loadText(storiesPath, { contextTokens: 128 });
+    await expect(
+      collect(model.generate({ promptTokens: Array(128).fill(5), maxTokens: 1, sampling: {} }, never)),
+    ).rejects.toMatchObject({
+      status: 400,
+      code: "context_length_exceeded",
+      message: expect.stringMatching(/128 tokens.*128/),
+    });
+  });
+
+  it.each([-1, 512, 1.5, Number.NaN])("refuses the token id %d", async (token) => {
+    const model = await loadText(storiesPath);
+    await expect(
+      collect(model.generate({ promptTokens: [1, token], maxTokens: 1, sampling: {} }, never)),
+    ).rejects.toMatchObject({
+      status: 400,
+      message: expect.stringMatching(/prompt\[1\].*0 to 511/),
+    });
+  });
+});
+
+describe("a caller that leaves", () => {
+  it("while its prompt is read: the rest is not read, and the slot serves the next", async () => {
+    const model = await loadText(storiesPath, { contextTokens: 2048 });
+    const leaving = new AbortController();
+    const promptTokens = Array.from({ length: 2000 }, (_, index) => 3 + (index % 400));
+    let readTokens = 0;
+    await expect(
+      (async () => {
+        for await (const event of model.generate({ promptTokens, maxTokens: 1, sampling: greedy }, leaving.signal)) {
+          if (event.type === "prefill") readTokens = event.readTokens;
+          leaving.abort();
+        }
+      })(),
+    ).rejects.toBeInstanceOf(AbandonedError);
+    expect(readTokens).toBeLessThanOrEqual(1024);
+    expect((await complete(model, "Once upon a time", 4)).generatedTokens).toBe(4);
+  });
+});
+
+describe("embeddings", () => {
+  it("are of length 1, the same each time, and different for different texts", async () => {
+    const model = await load(await tinyModel("tiny-bert"), { purpose: "embedding", contextTokens: 128 });
+    if (model.kind !== "embedding") throw new Error("expected an embedding model");
+    const embed = (text: string) => model.embed(model.tokenize(text, { parseSpecial: false, addSpecial: true }), never);
+    const [first, again, other] = [await embed("uno dos"), await embed("uno dos"), await embed("three four five")];
+    expect(first).toHaveLength(model.dimensions);
+    expect(Math.hypot(...first)).toBeCloseTo(1, 5);
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
+  });
+});
+
+describe("files that are no models", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "gguf-experts-files-"));
+  const file = (name: string, bytes: Uint8Array | string) => {
+    const target = path.join(folder, name);
+    writeFileSync(target, bytes);
+    return target;
+  };
+  const stories = readFileSync(storiesPath);
+  const patched = (offset: number, bytes: number[]) => {
+    const copy = Buffer.from(stories);
+    copy.set(bytes, offset);
+    return copy;
+  };
+
+  it.each([
+    ["an empty file", file("empty.gguf", ""), /holds only 0 bytes/],
+    ["a text file", file("text.gguf", "Not Found: no such model, sorry about that"), /starts with "Not Found: n"/],
+    ["another version", file("version.gguf", patched(4, [9])), /version 9/],
+    ["half a file", file("half.gguf", stories.subarray(0, stories.length / 2)), /truncated: tensor .* ends at byte/],
+    ["half a header", file("header.gguf", stories.subarray(0, 3000)), /names no model architecture/],
+    [
+      "absurd counts",
+      file("counts.gguf", patched(8, [255, 255, 255, 255, 255, 255, 255, 127])),
+      /is not a readable GGUF|no tensors|truncated/,
+    ],
+    ["a folder", folder, /cannot be read|is not a/],
+  ])("%s is refused with one line that says why", async (_, target, reason) => {
+    const error = await engine.inspect(target).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect((error as Error).message).toMatch(reason);
+    expect((error as Error).message).not.toContain("\n");
+    expect((error as Error).message).toContain(target);
+  });
+});

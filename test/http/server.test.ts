@@ -1,0 +1,382 @@
+// A real server on a free port: the official client, raw sockets that break off, limits of time, and closing in order.
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import OpenAI, {
+  APIConnectionError,
+  APIError,
+  APIUserAbortError,
+  AuthenticationError,
+  BadRequestError,
+  NotFoundError,
+  RateLimitError,
+} from "openai";
+import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../src/core/clock.ts";
+import { type Deferred, deferred } from "../../src/core/deferred.ts";
+import { AbandonedError, PublicError } from "../../src/core/errors.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import type { HttpOptions } from "../../src/http/app.ts";
+import { createHttpApp } from "../../src/http/app.ts";
+import { type HttpServer, type HttpServerOptions, startHttpServer } from "../../src/http/server.ts";
+import { adminDialect } from "../../src/api/admin/dialect.ts";
+import { openaiDialect } from "../../src/api/openai/dialect.ts";
+import { failing, type FakeServices, fakeServices, saying } from "../support/fake-services.ts";
+
+const running: HttpServer[] = [];
+const sockets: Socket[] = [];
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all(running.splice(0).map((server) => server.close(0)));
+});
+
+async function serve(
+  services: FakeServices = fakeServices(),
+  httpOptions: Partial<HttpOptions["server"]> = {},
+  serverOptions: Partial<HttpServerOptions> = {},
+): Promise<HttpServer> {
+  const openai = openaiDialect(services);
+  const app = createHttpApp({
+    dialects: [openai, adminDialect(services, openai.endpoints)],
+    server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, maxBodyBytes: 1_000_000, ...httpOptions },
+    clock: systemClock,
+    log: silentLogger,
+  });
+  const server = await startHttpServer(app, { host: "127.0.0.1", port: 0, log: silentLogger, ...serverOptions });
+  running.push(server);
+  return server;
+}
+
+function clientOf(server: HttpServer, apiKey = "none"): OpenAI {
+  return new OpenAI({ baseURL: `${server.url}/v1`, apiKey, maxRetries: 0 });
+}
+
+async function socketTo(server: HttpServer): Promise<Socket> {
+  const socket = connect(server.port, "127.0.0.1");
+  sockets.push(socket);
+  await once(socket, "connect");
+  return socket;
+}
+
+function rawPost(path: string, body: string, length = Buffer.byteLength(body)): string {
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n${body}`;
+}
+
+/** Everything that comes until the server closes. */
+async function readAll(socket: Socket): Promise<string> {
+  let text = "";
+  socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  await once(socket, "close");
+  return text;
+}
+
+/** An answer that gives nothing but `first` and then waits until its signal fires. */
+function waiting(services: FakeServices, ...first: readonly string[]) {
+  const began = deferred<void>();
+  const ended: Deferred<boolean> = deferred();
+  services.chat.script = async function* (_, signal) {
+    try {
+      for (const text of first) yield { type: "text", text };
+      began.resolve();
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new AbandonedError()));
+      });
+    } finally {
+      ended.resolve(signal.aborted);
+    }
+  };
+  return { began: began.promise, ended: ended.promise };
+}
+
+const hello = { model: "auto", messages: [{ role: "user" as const, content: "Hi" }] };
+const helloBody = JSON.stringify(hello);
+
+describe("the official client", () => {
+  it("gets a whole answer", async () => {
+    const { data, response } = await clientOf(await serve())
+      .chat.completions.create(hello)
+      .withResponse();
+    expect(data.model).toBe("qwen_coder");
+    expect(data.choices[0]?.message).toEqual({ role: "assistant", content: "Hello there" });
+    expect(data.usage?.prompt_tokens_details?.cached_tokens).toBe(4);
+    expect(response.headers.get("x-expert")).toBe("qwen_coder");
+  });
+
+  it("gets a stream, and puts it together", async () => {
+    const client = clientOf(await serve());
+    const stream = client.chat.completions.stream({ ...hello, stream_options: { include_usage: true } });
+    const answer = await stream.finalChatCompletion();
+    expect(answer.choices[0]).toMatchObject({ finish_reason: "stop", message: { content: "Hello there" } });
+    expect(answer.usage?.total_tokens).toBe(16);
+  });
+
+  it("leaves in the middle of a stream, and the answer ends", async () => {
+    const services = fakeServices();
+    const { ended } = waiting(services, "one");
+    const stream = await clientOf(await serve(services)).chat.completions.create({ ...hello, stream: true });
+    for await (const chunk of stream) if (chunk.choices[0]?.delta.content === "one") break;
+    expect(await ended).toBe(true);
+  });
+
+  it("gives up a whole answer, and it ends", async () => {
+    const services = fakeServices();
+    const { began, ended } = waiting(services);
+    const leave = new AbortController();
+    const answer = clientOf(await serve(services)).chat.completions.create(hello, { signal: leave.signal });
+    await began;
+    leave.abort();
+    await expect(answer).rejects.toThrow(APIUserAbortError);
+    expect(await ended).toBe(true);
+  });
+
+  it("gets each error as its own class", async () => {
+    const services = fakeServices();
+    const server = await serve(services, { apiKeys: ["key"] });
+    const client = clientOf(server, "key");
+    await expect(clientOf(server).models.list()).rejects.toThrow(AuthenticationError);
+    await expect(client.chat.completions.create({ ...hello, model: "gpt-4o" })).rejects.toThrow(NotFoundError);
+    const wrong = client.chat.completions.create({ ...hello, max_tokens: -1 });
+    await expect(wrong).rejects.toThrow(BadRequestError);
+    await expect(wrong).rejects.toMatchObject({ param: "max_tokens", code: "invalid_value", status: 400 });
+    services.chat.script = failing(
+      new PublicError("Full.", { status: 429, type: "rate_limit_error", code: "queue_full", retryAfterS: 1 }),
+    );
+    await expect(client.chat.completions.create(hello)).rejects.toThrow(RateLimitError);
+    await expect(client.chat.completions.create({ ...hello, stream: true })).rejects.toThrow(RateLimitError);
+  });
+
+  it("is told not to retry what can never work", async () => {
+    const services = fakeServices();
+    services.chat.script = failing(
+      new PublicError("Too large.", { status: 507, type: "insufficient_memory_error", code: "too_large" }),
+    );
+    const server = await serve(services);
+    const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 5 });
+    await expect(client.chat.completions.create(hello)).rejects.toMatchObject({ status: 507 });
+    expect(services.chat.chats).toHaveLength(1);
+  });
+
+  it("meets a failure in the middle of a stream as an error", async () => {
+    const services = fakeServices();
+    services.chat.script = async function* () {
+      yield { type: "text", text: "Half" };
+      throw new PublicError("The deadline passed.", { status: 504, type: "timeout_error", code: "deadline" });
+    };
+    const stream = await clientOf(await serve(services)).chat.completions.create({ ...hello, stream: true });
+    const read = async (): Promise<string> => {
+      let text = "";
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+      return text;
+    };
+    const failure = read();
+    await expect(failure).rejects.toThrow(APIError);
+    await expect(failure).rejects.toMatchObject({ code: "deadline" });
+  });
+
+  it("gets embeddings, by its own choice in base64, and as numbers", async () => {
+    const client = clientOf(await serve());
+    const packed = await client.embeddings.create({ model: "embedder", input: ["a", "b"] });
+    expect(packed.data.map(({ embedding }) => embedding)).toEqual([
+      [0, 0.5, -0.25],
+      [1, 0.5, -0.25],
+    ]);
+    const plain = await client.embeddings.create({ model: "embedder", input: "a", encoding_format: "float" });
+    expect(plain.data[0]?.embedding).toEqual([0, 0.5, -0.25]);
+    expect(plain.usage).toEqual({ prompt_tokens: 7, total_tokens: 7 });
+  });
+
+  it("gets completions, whole and streamed", async () => {
+    const client = clientOf(await serve());
+    const whole = await client.completions.create({ model: "phi4_fast", prompt: ["a", "b"] });
+    expect(whole.choices.map(({ index, text }) => [index, text])).toEqual([
+      [0, "Hello there"],
+      [1, "Hello there"],
+    ]);
+    let text = "";
+    const stream = await client.completions.create({ model: "phi4_fast", prompt: "a", stream: true });
+    for await (const chunk of stream) text += chunk.choices[0]?.text ?? "";
+    expect(text).toBe("Hello there");
+  });
+
+  it("lists and finds models", async () => {
+    const client = clientOf(await serve());
+    const list = await client.models.list();
+    expect(list.data.map(({ id }) => id)).toContain("auto");
+    expect((await client.models.retrieve("vendor/phi-4")).id).toBe("vendor/phi-4");
+    await expect(client.models.retrieve("gpt-4o")).rejects.toThrow(NotFoundError);
+  });
+});
+
+describe("a socket", () => {
+  it("that closes while its answer is made ends the answer", async () => {
+    const services = fakeServices();
+    const { began, ended } = waiting(services);
+    const socket = await socketTo(await serve(services));
+    socket.write(rawPost("/v1/chat/completions", helloBody));
+    await began;
+    socket.destroy();
+    expect(await ended).toBe(true);
+  });
+
+  it("that closes while it streams ends the answer", async () => {
+    const services = fakeServices();
+    const { ended } = waiting(services, "one");
+    const socket = await socketTo(await serve(services));
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    socket.setEncoding("utf8");
+    let text = "";
+    while (!text.includes('"one"')) text += String((await once(socket, "data"))[0]);
+    socket.resetAndDestroy();
+    expect(await ended).toBe(true);
+  });
+
+  it("that closes before a stream's first item ends the answer", async () => {
+    const services = fakeServices();
+    const { began, ended } = waiting(services);
+    const socket = await socketTo(await serve(services));
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    await began;
+    socket.destroy();
+    expect(await ended).toBe(true);
+  });
+
+  it("gets a stream's headers and heartbeats before any text", async () => {
+    const services = fakeServices();
+    waiting(services);
+    const socket = await socketTo(await serve(services, { heartbeatMs: 1 }));
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    socket.setEncoding("utf8");
+    let text = "";
+    while (!/\r\n:\n\n\r\n/.test(text)) text += String((await once(socket, "data"))[0]);
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(text).toMatch(/content-type: text\/event-stream/i);
+    expect(text).toMatch(/x-expert: qwen_coder/i);
+    expect(text).not.toContain("data:");
+  });
+
+  it("that does not read holds its answer back, and frees it when it closes", async () => {
+    const services = fakeServices();
+    const ended = deferred<number>();
+    const made = { count: 0 };
+    services.chat.script = async function* () {
+      try {
+        for (;;) {
+          made.count += 1;
+          yield { type: "text", text: "x".repeat(100_000) };
+        }
+      } finally {
+        ended.resolve(made.count);
+      }
+    };
+    const server = await serve(services);
+    const socket = await socketTo(server);
+    socket.pause();
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    // The answer stands still when two rounds of another request find it where it was.
+    let before = -1;
+    while (made.count === 0 || made.count !== before) {
+      before = made.count;
+      for (let round = 0; round < 20; round += 1) await fetch(`${server.url}/health/live`);
+    }
+    socket.destroy();
+    // Nothing but the kernel's buffers was filled.
+    expect(await ended.promise).toBeLessThan(1000);
+  });
+
+  it("that brings half a body and breaks off disturbs nobody", async () => {
+    const services = fakeServices();
+    const server = await serve(services);
+    const socket = await socketTo(server);
+    socket.write(rawPost("/v1/chat/completions", helloBody.slice(0, 10), helloBody.length));
+    await fetch(`${server.url}/health/live`);
+    socket.destroy();
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    expect(services.chat.chats).toEqual([]);
+  });
+
+  it.each([
+    ["half a body", rawPost("/v1/chat/completions", '{"mess', 500)],
+    ["half its headers", "POST /v1/chat/completions HTTP/1.1\r\nHost: local"],
+  ])("that brings %s and waits is cut off", async (_, text) => {
+    const server = await serve(fakeServices(), {}, { headersTimeoutMs: 20, requestTimeoutMs: 20 });
+    const socket = await socketTo(server);
+    socket.write(text);
+    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  it("that announces too much is answered 413 without being read", async () => {
+    const socket = await socketTo(await serve(fakeServices(), { maxBodyBytes: 100 }));
+    socket.setEncoding("utf8");
+    socket.write(rawPost("/v1/chat/completions", "{", 1_000_000));
+    expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1\.1 413 .*body_too_large/s);
+  });
+
+  it.each([
+    ["a host that is none", "GET /health HTTP/1.1\r\nHost: a b\r\n\r\n"],
+    ["a backslash in its path", "GET /\\evil HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+  ])("that asks with %s is told so in JSON", async (_, text) => {
+    const socket = await socketTo(await serve());
+    socket.setEncoding("utf8");
+    socket.write(text);
+    const answer = String((await once(socket, "data"))[0]);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"code":"malformed_request"');
+  });
+});
+
+describe("the server", () => {
+  it("names a port that is in use, and how to take another", async () => {
+    const { port } = await serve();
+    const second = startHttpServer({ fetch: () => new Response() }, { host: "127.0.0.1", port, log: silentLogger });
+    await expect(second).rejects.toThrow(PublicError);
+    await expect(second).rejects.toThrow(
+      `Port ${port} on 127.0.0.1 is already in use by another program; stop it, or choose another with --port, $PORT or server_config.port.`,
+    );
+  });
+
+  it("names an address that this machine has not", async () => {
+    const server = startHttpServer({ fetch: () => new Response() }, { host: "192.0.2.1", port: 0, log: silentLogger });
+    await expect(server).rejects.toThrow("This machine has no address 192.0.2.1");
+  });
+
+  it("leaves the process's own fetch and Response as they were", async () => {
+    const before = [globalThis.Request, globalThis.Response];
+    await serve();
+    expect([globalThis.Request, globalThis.Response]).toEqual(before);
+  });
+
+  it("closes in order: running answers end, new connections are refused", async () => {
+    const services = fakeServices();
+    const began = deferred<void>();
+    const goOn = deferred<void>();
+    services.chat.script = async function* (request, signal) {
+      began.resolve();
+      await goOn.promise;
+      yield* saying("done")(request, signal);
+    };
+    const server = await serve(services);
+    const answer = clientOf(server).chat.completions.create(hello);
+    await began.promise;
+    let closed = false;
+    const closing = server.close(60_000).then(() => (closed = true));
+    await expect(fetch(`${server.url}/health`)).rejects.toThrow("fetch failed");
+    expect(closed).toBe(false);
+    goOn.resolve();
+    expect((await answer).choices[0]?.message.content).toBe("done");
+    // The client keeps its connection for the next request; the server must not wait for that.
+    await closing;
+  });
+
+  it("cuts what still runs at the deadline", async () => {
+    const services = fakeServices();
+    const { began, ended } = waiting(services);
+    const server = await serve(services);
+    const answer = clientOf(server).chat.completions.create(hello);
+    // Handled at once: the failure comes while the server closes.
+    const failure = answer.catch((error: unknown) => error);
+    await began;
+    await server.close(0);
+    expect(await failure).toBeInstanceOf(APIConnectionError);
+    expect(await ended).toBe(true);
+  });
+});
