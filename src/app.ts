@@ -85,7 +85,8 @@ export async function createApp(config: AppConfig, log: Logger): Promise<App> {
     close: async (deadlineMs) => {
       draining = true;
       await pool.close(deadlineMs);
-      await engine.dispose();
+      // A lease that is still out after the deadline uses its model: the process's end frees it, nothing before.
+      if (pool.status().models.every(({ leases }) => leases === 0)) await engine.dispose();
     },
   };
 }

@@ -63,7 +63,8 @@ export async function route(args: readonly string[], parts: RouteParts): Promise
   } catch (error) {
     // Whoever read the answers has seen enough, as `head` does.
     if (error instanceof Error && "code" in error && error.code === "EPIPE") return 0;
-    errorOutput.write(`route: ${messageOf(error)}\n`);
+    const problem = error instanceof LineError ? messageOf(error) : `--file ${work.file}: ${messageOf(error)}`;
+    errorOutput.write(`route: ${problem}\n`);
     return 1;
   }
 }
@@ -86,6 +87,8 @@ function parseOptions(args: readonly string[]): RouteOptions {
   return { ...common, work: { prompt } };
 }
 
+class LineError extends Error {}
+
 interface TimedDecision {
   readonly decision: RoutingDecision;
   readonly ms: number;
@@ -107,7 +110,7 @@ async function* decideLines(router: Router, input: Readable, file: string): Asyn
     const prompt = readPromptLine(line.replace(/^\uFEFF/, ""));
     if (prompt === undefined) {
       const name = file === "-" ? "standard input" : file;
-      throw new Error(
+      throw new LineError(
         `${name}, line ${lineNumber}: got ${JSON.stringify(clip(line, 60))}; allowed: a JSON object with a string "prompt"`,
       );
     }

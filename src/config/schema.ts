@@ -260,7 +260,7 @@ export const configFileSchema = z
       .number()
       .min(0)
       .max(1)
-      .default(0.5)
+      .default(0.35)
       .meta({ description: "Where the router is less sure than this, the default model answers." }),
     lazy_loading: lazyLoading.prefault({}).meta({ description: "What is in memory, and when." }),
     embedding_model: embeddingModel.optional().meta({ description: "The model of /v1/embeddings." }),

@@ -1,7 +1,7 @@
 // Listens on a port and closes in order: the socket's side of the HTTP application. The only importer of the adapter.
 // May import core/.
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { PublicError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
@@ -30,6 +30,9 @@ export interface HttpServer {
 export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: HttpServerOptions): Promise<HttpServer> {
   const { host, log } = options;
   let closing = false;
+  // Connections without a request under way. Node's own list of idle ones lacks those that never sent any, as clients
+  // open them in advance; a close would wait for them until their headers time out.
+  const quietSockets = new Set<Socket>();
   const listener = getRequestListener((request, bindings) => app.fetch(request, bindings), {
     overrideGlobalObjects: false,
     // Reached only by requests that never become one: a host header that is none, a path with a backslash.
@@ -57,13 +60,20 @@ export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: Http
       noDelay: true,
     },
     (request, response) => {
+      const { socket } = request;
+      quietSockets.delete(socket);
       if (closing) response.setHeader("connection", "close");
       response.once("close", () => {
-        if (closing) setImmediate(() => server.closeIdleConnections());
+        if (closing) setImmediate(() => socket.destroySoon());
+        else if (!socket.destroyed) quietSockets.add(socket);
       });
       void listener(request, response);
     },
   );
+  server.on("connection", (socket) => {
+    quietSockets.add(socket);
+    socket.once("close", () => quietSockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, options.port)));
     server.listen(options.port, host, resolve);
@@ -79,6 +89,7 @@ export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: Http
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
+      for (const socket of quietSockets) socket.destroy();
       const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
       await closed;
       clearTimeout(deadline);

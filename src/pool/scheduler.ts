@@ -111,7 +111,7 @@ interface ModelRecord {
   draining: boolean;
   /** Of the load under way: we gave it up. */
   abandoned: boolean;
-  /** Number of the event that last granted or ended a lease, or left a load without waiters; 0: never used. */
+  /** Number of the event that last granted or ended a lease; 0: never used. */
   lastUse: number;
   timerId: number | null;
   failure: ModelFailure | null;
@@ -250,11 +250,7 @@ export class Scheduler {
   }
 
   #onAbandoned(requestId: number): void {
-    for (const record of this.#records.values()) {
-      if (!record.waiters.delete(requestId) || record.waiters.size > 0) continue;
-      if (record.phase === "inLine") this.#leaveLine(record);
-      else if (record.phase === "loading") record.lastUse = this.#now;
-    }
+    for (const record of this.#records.values()) record.waiters.delete(requestId);
   }
 
   #onReleased(requestId: number): void {
@@ -377,7 +373,10 @@ export class Scheduler {
     }
   }
 
-  /** Starts every load of the line that may start, and makes room for the first that may not. */
+  /**
+   * Starts every load of the line that may start, and makes room for the first that may not. While a settling model lacks
+   * bytes nothing starts, for then none are free.
+   */
   #serveLine(): void {
     const line = this.#line;
     this.#line = [];
@@ -387,10 +386,12 @@ export class Scheduler {
       const refusal = this.#impossible(record);
       // What the head counts on of the memory and the places that are free now.
       const claimed = head === null ? { bytes: 0, places: 0 } : this.#claimOf(head);
-      const spareBytes = this.#ledger.freeBytes - this.#owedBytes() - claimed.bytes;
+      const spareBytes = this.#ledger.freeBytes - claimed.bytes;
       const fits =
         record.needBytes <= spareBytes && (!record.model.counted || this.#freePlaces() - claimed.places >= 1);
-      if (refusal !== null) {
+      if (record.waiters.size === 0) {
+        record.phase = "absent";
+      } else if (refusal !== null) {
         record.phase = "absent";
         this.#rejectAll(record, refusal);
       } else if (fits) {
@@ -534,11 +535,6 @@ export class Scheduler {
   #inspect(record: ModelRecord): void {
     record.phase = "inspecting";
     this.#effects.push({ type: "inspect", modelId: record.model.id });
-  }
-
-  #leaveLine(record: ModelRecord): void {
-    record.phase = "absent";
-    this.#line = this.#line.filter((other) => other !== record);
   }
 
   /** Serves those who wait for a model that was draining and is needed by nobody else any more. */

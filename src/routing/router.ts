@@ -9,16 +9,17 @@ export interface RoutingInput {
 
 export interface RoutingDecision {
   readonly expertId: string;
-  /** 0 to 1. */
+  /** 0 to 1: the probability that this expert is the right one. */
   readonly confidence: number;
-  /** `keywords`: rules decided; `default`: nothing did, the default model answers. */
-  readonly source: "keywords" | "default";
+  /** `keywords`: rules decided; `images`: the images did; `default`: nothing did, the default model answers. */
+  readonly source: "keywords" | "images" | "default";
   /** One sentence for people. */
   readonly reason: string;
-  /** Probability of each expert. */
+  /** Probability of each expert; they sum to 1. */
   readonly scores: Readonly<Record<string, number>>;
 }
 
 export interface Router {
+  /** Never throws; the work is bounded however long the prompt is. */
   route(input: RoutingInput): RoutingDecision;
 }

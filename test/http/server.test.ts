@@ -367,6 +367,18 @@ describe("the server", () => {
     await closing;
   });
 
+  it("does not wait for a connection that never sent a request, nor for one between two", async () => {
+    const server = await serve();
+    const silent = await socketTo(server);
+    const between = await socketTo(server);
+    between.write("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n");
+    await once(between, "data");
+    const ends = [once(silent, "close"), once(between, "close")];
+    // The deadline is far beyond what a test may take.
+    await server.close(3_600_000);
+    await Promise.all(ends);
+  });
+
   it("cuts what still runs at the deadline", async () => {
     const services = fakeServices();
     const { began, ended } = waiting(services);

@@ -208,6 +208,15 @@ describe("giving up", () => {
     expect(engine.loadCount("a.gguf")).toBe(0);
   });
 
+  it("when the turn has just begun asks for no load", async () => {
+    const { acquire, engine } = bench({ a: {} }, { manual: { load: true } });
+    const caller = new AbortController();
+    const leaving = acquire("a", caller.signal);
+    caller.abort();
+    await expect(leaving).rejects.toBeInstanceOf(AbandonedError);
+    expect(engine.loadCount("a.gguf")).toBe(0);
+  });
+
   it("while waiting for a turn leaves the queue at once, and the turn of who holds it is untouched", async () => {
     const { acquire, pool } = bench({ a: {} });
     const holder = await acquire("a");
@@ -444,6 +453,10 @@ describe("auto unload", () => {
     const lease = await acquire("a");
     clock.advance(5000);
     lease.release();
+    clock.advance(500);
+    const again = await acquire("a");
+    expect(clock.pendingTimers).toBe(0);
+    again.release();
     clock.advance(999);
     expect(stateOf("a")).toBe("loaded");
     clock.advance(1);

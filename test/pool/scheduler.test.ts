@@ -61,7 +61,10 @@ describe("loading", () => {
     expect(world.scheduler.snapshot()[0]?.failure).toBeNull();
     world.handle({ type: "fileSeen", modelId: "a", failure: missing });
     expect(world.scheduler.snapshot()[0]?.failure).toEqual(missing);
-    world.lease("a");
+    world.request("a");
+    world.inspected("a");
+    expect(world.scheduler.snapshot()[0]).toMatchObject({ phase: "loading", failure: null });
+    world.loadSucceeded("a");
     world.handle({ type: "fileSeen", modelId: "a", failure: missing });
     expect(world.scheduler.snapshot()[0]?.failure).toBeNull();
   });
@@ -138,7 +141,7 @@ describe("eviction", () => {
   });
 
   it("takes the less important of two models that were only warmed up", () => {
-    const world = new World({ a: { ...half, priority: 2 }, b: { ...half, priority: 1 }, c: half }, { budgetBytes: 10 });
+    const world = new World({ a: { ...half, priority: 1 }, b: { ...half, priority: 2 }, c: half }, { budgetBytes: 10 });
     for (const id of ["a", "b"]) {
       const warm = world.request(id, false);
       world.inspected(id);
@@ -147,7 +150,7 @@ describe("eviction", () => {
     }
     world.request("c");
     world.inspected("c");
-    expect(world.in("unloading")).toEqual(["a"]);
+    expect(world.in("unloading")).toEqual(["b"]);
   });
 
   it("never takes a leased or a pinned model", () => {
@@ -263,6 +266,22 @@ describe("waiting for memory that busy models hold", () => {
     expect(world.in("loading")).toEqual(["fits"]);
   });
 
+  it("leaves the place of max_loaded_experts to the head as well", () => {
+    const world = new World(
+      { embedder: { needBytes: 8, counted: false }, head: { needBytes: 8 }, fits: { needBytes: 2 } },
+      { budgetBytes: 10, maxLoaded: 1 },
+    );
+    const busy = world.lease("embedder");
+    world.request("head");
+    world.inspected("head");
+    world.request("fits");
+    world.inspected("fits");
+    expect(world.in("loading")).toEqual([]);
+    world.release(busy);
+    world.unloaded("embedder");
+    expect(world.in("loading")).toEqual(["head"]);
+  });
+
   it("serves the line in order of arrival", () => {
     const world = new World({ a: { needBytes: 9 }, b: { needBytes: 9 }, c: { needBytes: 9 } }, { budgetBytes: 10 });
     const busy = world.lease("a");
@@ -346,6 +365,46 @@ describe("a load that measures otherwise than predicted", () => {
     expect(world.outcomes.get(request)).toBeUndefined();
     world.unloaded("idle");
     expect(world.outcomes.get(request)).toBe("granted");
+  });
+
+  it("makes nobody go where nobody waits for it any more", () => {
+    const world = new World({ idle: half, a: { needBytes: 4, measuredBytes: 7 } }, { budgetBytes: 10 });
+    world.bring("idle");
+    const request = world.request("a");
+    world.inspected("a");
+    world.leave(request);
+    world.loadSucceeded("a");
+    expect(world.in("unloading")).toEqual(["a"]);
+    expect(world.in("loaded")).toEqual(["idle"]);
+  });
+
+  it("does not count on what another such model takes", () => {
+    const idle = { needBytes: 2 };
+    const grows = { needBytes: 3, measuredBytes: 5 };
+    const world = new World({ x: idle, y: idle, a: grows, b: grows }, { budgetBytes: 10 });
+    world.bring("x", "y");
+    for (const id of ["a", "b"]) {
+      world.request(id);
+      world.inspected(id);
+    }
+    world.loadSucceeded("a");
+    world.loadSucceeded("b");
+    expect(world.in("unloading")).toEqual(["x", "y"]);
+  });
+
+  it("is not what the head of the line counts on: that one makes room of its own", () => {
+    const world = new World(
+      { x: { needBytes: 2 }, y: { needBytes: 3 }, a: { needBytes: 5, measuredBytes: 7 }, b: { needBytes: 2 } },
+      { budgetBytes: 10 },
+    );
+    world.bring("x", "y");
+    world.request("a");
+    world.inspected("a");
+    world.loadSucceeded("a");
+    expect(world.in("unloading")).toEqual(["x"]);
+    world.request("b");
+    world.inspected("b");
+    expect(world.in("unloading")).toEqual(["x", "y"]);
   });
 
   it("comes before those in the line", () => {

@@ -4,8 +4,15 @@ import type { Token } from "../engine.ts";
 import { codePointLength } from "./prompt-special-tokens.ts";
 import type { Vocabulary } from "./prompt-vocabulary.ts";
 
-/** llama.cpp's SentencePiece code takes quadratic time on characters that no token covers; this bounds the square. */
+/**
+ * Characters that llama.cpp gets at a time where more would hurt: its SentencePiece code takes quadratic time on
+ * characters that no token covers, and its pre-tokeniser's regular expressions (those of Phi-4 among them) recurse once
+ * a character and end the process on a run of some tens of thousands.
+ */
 const maxPieceLength = 4096;
+
+/** Each covers what one alternative of the pre-tokenisers' expressions can match at a stretch. */
+const runs = [/[\p{L}\p{M}]+/gu, /\p{N}+/gu, /\s+/gu, /[^\s\p{L}\p{N}]+/gu];
 
 export class RawTokenizer {
   readonly #vocabulary: Vocabulary;
@@ -18,9 +25,8 @@ export class RawTokenizer {
 
   /** Appends the tokens of a text that starts a prompt or follows a special token; no token spans one of the `breaks`. */
   tokenize(text: string, breaks: readonly number[], tokens: Token[]): void {
-    const cuts = this.#vocabulary.isSentencePiece
-      ? [...breaks, ...this.#harmlessCuts(text)].sort((a, b) => a - b)
-      : breaks;
+    const precautions = this.#vocabulary.isSentencePiece ? this.#harmlessCuts(text) : cutsOfLongRuns(text);
+    const cuts = [...breaks, ...precautions].sort((one, other) => one - other);
     let start = 0;
     for (const end of [...cuts, text.length]) {
       if (end === start) continue;
@@ -70,4 +76,19 @@ export class RawTokenizer {
     }
     return (this.#coveredCharacters = covered);
   }
+}
+
+// Only text that no person writes has such runs; there alone a token or two differ from llama.cpp's.
+function cutsOfLongRuns(text: string): number[] {
+  const cuts: number[] = [];
+  if (text.length <= maxPieceLength) return cuts;
+  for (const run of runs) {
+    for (const { 0: match, index } of text.matchAll(run)) {
+      for (let cut = maxPieceLength; cut < match.length; cut += maxPieceLength) {
+        // Never between the halves of a surrogate pair.
+        cuts.push(index + cut + (/^[\uDC00-\uDFFF]/u.test(match.slice(cut, cut + 1)) ? 1 : 0));
+      }
+    }
+  }
+  return cuts;
 }
