@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, constantFrom, nat, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { StopScanner } from "../../src/chat/stop-sequences.ts";
 
@@ -31,10 +31,10 @@ describe("StopScanner", () => {
   });
 
   it("sends the same text however it is cut into pieces", () => {
-    const letters = fc.array(fc.constantFrom("a", "b", "c", "é"), { maxLength: 30 });
-    const stop = fc.array(fc.constantFrom("a", "b", "c", "é"), { minLength: 1, maxLength: 4 });
-    fc.assert(
-      fc.property(letters, fc.array(stop, { maxLength: 3 }), fc.array(fc.nat(5)), (text, stops, cuts) => {
+    const letters = array(constantFrom("a", "b", "c", "é"), { maxLength: 30 });
+    const stop = array(constantFrom("a", "b", "c", "é"), { minLength: 1, maxLength: 4 });
+    assert(
+      property(letters, array(stop, { maxLength: 3 }), array(nat(5)), (text, stops, cuts) => {
         const whole = text.join("");
         const strings = stops.map((one) => one.join(""));
         const pieces: string[] = [];

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import OpenAI from "openai";
+import OpenAI, { BadRequestError } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningServer, repositoryRoot, runCommand, startServer } from "../support/server-process.ts";
 import { askDialogues, readDialogues } from "./demo-dialogues.ts";
@@ -56,7 +56,7 @@ describe("the embedded default", () => {
     const score = await askDialogues(client, trained);
     expect(score.asked).toBeGreaterThan(200);
     // The models' card gives 0.999 to 1.000 for what they were trained on.
-    expect(score.misses.length / score.asked, score.misses.join("\n")).toBeLessThanOrEqual(0.002);
+    expect(score.misses.slice(0, Math.floor(score.asked / 500))).toEqual(score.misses);
   });
 
   it("streams what it answers without streaming", async () => {
@@ -178,7 +178,7 @@ describe("bad requests", () => {
     const error = await client.chat.completions
       .create({ model: "phi4_fast", messages: [{ role: "user", content: "lorem ipsum dolor ".repeat(3000) }] })
       .catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error).toBeInstanceOf(BadRequestError);
     expect((error as Error).message).toMatch(/\d{4,} tokens.*2048/);
   });
 });

@@ -377,6 +377,7 @@ describe("the server", () => {
     // The deadline is far beyond what a test may take.
     await server.close(3_600_000);
     await Promise.all(ends);
+    expect([silent.destroyed, between.destroyed]).toEqual([true, true]);
   });
 
   it("cuts what still runs at the deadline", async () => {

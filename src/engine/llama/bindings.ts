@@ -56,6 +56,21 @@ export function addEmbeddingSpecials(context: LlamaEmbeddingContext, tokens: Tok
   (context as unknown as { _prepareInput(tokens: Token[]): void })._prepareInput(tokens);
 }
 
+/** How a tensor type lays out its elements; null for a type that this llama.cpp does not know. */
+export function blockLayout(llama: Llama, type: number): { readonly elements: number; readonly bytes: number } | null {
+  const bindings = (
+    llama as unknown as {
+      _bindings: {
+        getBlockSizeForGgmlType(type: number): number | undefined;
+        getTypeSizeForGgmlType(type: number): number | undefined;
+      };
+    }
+  )._bindings;
+  const elements = bindings.getBlockSizeForGgmlType(type) ?? 0;
+  const bytes = bindings.getTypeSizeForGgmlType(type) ?? 0;
+  return elements > 0 && bytes > 0 ? { elements, bytes } : null;
+}
+
 export function createNativeSampler(llama: Llama, model: LlamaModel): NativeSampler {
   const bindings = (llama as unknown as { _bindings: { AddonSampler: new (model: unknown) => NativeSampler } })
     ._bindings;

@@ -3,12 +3,15 @@ import type { LlamaEmbeddingContext, LlamaModel, Token as NativeToken } from "no
 import type { EmbeddingModel, ModelFileInfo, Token } from "../engine.ts";
 import { addEmbeddingSpecials, contextBehind, nativeContextOf, nativeModelBytes } from "./bindings.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
+import { checkTokens } from "./token-check.ts";
 
 export interface LlamaEmbeddingModelParts {
   readonly model: LlamaModel;
   readonly context: LlamaEmbeddingContext;
   readonly file: ModelFileInfo;
   readonly contextTokens: number;
+  /** Token ids run from 0 to this, exclusive. */
+  readonly vocabularySize: number;
   readonly turn: ComputeTurn;
 }
 
@@ -25,9 +28,8 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
     this.file = parts.file;
     this.contextTokens = parts.contextTokens;
     this.dimensions = parts.model.embeddingVectorSize;
-    const context = (parts.context as unknown as { _llamaContext: Parameters<typeof nativeContextOf>[0] })
-      ._llamaContext;
-    this.residentBytes = nativeModelBytes(parts.model) + nativeContextOf(context).getMemoryBreakdown().cpuRam;
+    this.residentBytes =
+      nativeModelBytes(parts.model) + nativeContextOf(contextBehind(parts.context)).getMemoryBreakdown().cpuRam;
   }
 
   tokenize(text: string, options: { readonly parseSpecial: boolean; readonly addSpecial: boolean }): Token[] {
@@ -38,6 +40,7 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
 
   async embed(tokens: readonly Token[], signal: AbortSignal): Promise<Float32Array> {
     signal.throwIfAborted();
+    checkTokens(tokens, this.#parts.vocabularySize, "input");
     const embedding = await this.#parts.turn.take(() => this.#parts.context.getEmbeddingFor(tokens as NativeToken[]));
     const vector = Float32Array.from(embedding.vector);
     const norm = Math.hypot(...vector);

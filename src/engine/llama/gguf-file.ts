@@ -4,6 +4,7 @@ import { open } from "node:fs/promises";
 import { GgmlType, type GgufFileInfo, type Llama, readGgufFileInfo } from "node-llama-cpp";
 import { messageOf } from "../../core/errors.ts";
 import type { ModelFileInfo } from "../engine.ts";
+import { blockLayout } from "./bindings.ts";
 import type { WeightTensor } from "./repacked-bytes.ts";
 
 export interface GgufFile {
@@ -25,7 +26,7 @@ export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile
   if (typeof architecture !== "string")
     throw new Error(`${path} names no model architecture: the file is cut short or no language model`);
   const tensors = checkTensors(path, sizeBytes, header, llama);
-  const trainContextTokens = Number(header.architectureMetadata.context_length ?? 0);
+  const trainContextTokens = header.architectureMetadata.context_length ?? 0;
   if (!(trainContextTokens > 0)) throw new Error(`${path} gives no context length for architecture ${architecture}`);
   return {
     header,
@@ -66,19 +67,13 @@ async function checkMagic(path: string): Promise<number> {
 
 /** Throws when a tensor reaches beyond the end of the file. */
 function checkTensors(path: string, sizeBytes: number, header: GgufFileInfo, llama: Llama): WeightTensor[] {
-  const bindings = (
-    llama as unknown as {
-      _bindings: { getBlockSizeForGgmlType(type: number): number; getTypeSizeForGgmlType(type: number): number };
-    }
-  )._bindings;
   const tensors = header.fullTensorInfo ?? [];
   if (tensors.length === 0) throw new Error(`${path} holds no tensors`);
   return tensors.map(({ name, dimensions: sizes, ggmlType: type, fileOffset }) => {
     const dimensions = sizes.map(Number);
-    const blockElements = bindings.getBlockSizeForGgmlType(type);
-    const blockBytes = bindings.getTypeSizeForGgmlType(type);
-    if (!blockElements || !blockBytes) throw new Error(`${path}: tensor ${name} has the unknown type ${type}`);
-    const bytes = (elementsOf(dimensions) / blockElements) * blockBytes;
+    const block = blockLayout(llama, type);
+    if (block === null) throw new Error(`${path}: tensor ${name} has the unknown type ${type}`);
+    const bytes = (elementsOf(dimensions) / block.elements) * block.bytes;
     const end = Number(fileOffset) + bytes;
     if (header.splicedParts === 1 && !(end <= sizeBytes)) {
       throw new Error(

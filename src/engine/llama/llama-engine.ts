@@ -39,7 +39,8 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<En
     logger: (level, message) => {
       const text = message.trim();
       if (text === "") return;
-      if (level === "error" || level === "fatal") options.log.error({ from: "llama.cpp" }, text);
+      if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal)
+        options.log.error({ from: "llama.cpp" }, text);
       else options.log.debug({ from: "llama.cpp" }, text);
     },
   });
@@ -146,7 +147,15 @@ class LlamaEngine implements Engine {
       threads: this.#threadsFor(file.summary),
       ignoreMemorySafetyChecks: true,
     });
-    return new LlamaEmbeddingModel({ model, context, file: file.summary, contextTokens, turn: this.#turn });
+    const vocabularySize = vocabularySizeOf(file);
+    return new LlamaEmbeddingModel({
+      model,
+      context,
+      file: file.summary,
+      contextTokens,
+      vocabularySize,
+      turn: this.#turn,
+    });
   }
 
   #threadsFor(file: ModelFileInfo): number {
@@ -171,7 +180,7 @@ function contextTokensOf(spec: LoadSpec, file: ModelFileInfo): number {
 function vocabularySizeOf(file: GgufFile): number {
   // The library keeps a long list as its length alone.
   const tokens: unknown = file.header.metadata.tokenizer?.ggml?.tokens;
-  const size = Number((tokens as { length?: number } | undefined)?.length ?? 0);
+  const size = (tokens as { length?: number } | undefined)?.length ?? 0;
   if (!(size > 0)) throw new Error(`${file.summary.path} holds no vocabulary`);
   return size;
 }

@@ -37,7 +37,7 @@ export function markLookAlikes(text: string, specials: SpecialTokens, mark: stri
 export interface Unmarked {
   readonly text: string;
   /** True where a mark stood strictly inside this range of the text: a user typed a part of it. */
-  isMarked(start: number, end: number): boolean;
+  readonly isMarked: (start: number, end: number) => boolean;
 }
 
 export function unmark(marked: string, mark: string): Unmarked {

@@ -122,7 +122,7 @@ const roles: readonly string[] = ["system", "user", "assistant", "tool"] satisfi
 function wellFormedMessage(message: ChatMessage, index: number): ChatMessage {
   if (!roles.includes(message.role)) {
     throw invalidRequest(
-      `messages[${index}].role is ${JSON.stringify(clip(String(message.role)))}; allowed: ${roles.join(", ")}.`,
+      `messages[${index}].role is ${JSON.stringify(clip(message.role))}; allowed: ${roles.join(", ")}.`,
       `messages[${index}].role`,
     );
   }

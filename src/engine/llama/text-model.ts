@@ -18,6 +18,7 @@ import { DecodeLoop } from "./decode-loop.ts";
 import { PromptRenderer } from "./prompt-renderer.ts";
 import { planSampling, withHistory } from "./sampling.ts";
 import { StreamingDetokenizer } from "./streaming-detokenizer.ts";
+import { checkTokens } from "./token-check.ts";
 
 export interface LlamaTextModelParts {
   readonly llama: Llama;
@@ -144,16 +145,8 @@ export class LlamaTextModel implements TextModel {
     await this.#parts.model.dispose();
   }
 
-  /** What reaches native code must be decodable: an id outside the vocabulary or an overlong prompt ends the process. */
   #checkedPrompt(promptTokens: readonly Token[]): readonly Token[] {
-    const vocabularySize = this.#parts.vocabularySize;
-    const bad = promptTokens.findIndex((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
-    if (bad !== -1) {
-      throw new PublicError(
-        `prompt[${bad}] is ${promptTokens[bad]}; token ids of this model are integers from 0 to ${vocabularySize - 1}.`,
-        { status: 400, type: "invalid_request_error", code: "invalid_token", param: "prompt" },
-      );
-    }
+    checkTokens(promptTokens, this.#parts.vocabularySize, "prompt");
     if (promptTokens.length >= this.contextTokens) {
       throw new PublicError(
         `The prompt has ${promptTokens.length} tokens, but this model's context holds ${this.contextTokens} and the answer needs at least one of them. Shorten the prompt or raise the expert's max_model_len.`,
