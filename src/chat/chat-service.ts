@@ -20,6 +20,7 @@ import type {
   GenerationLimits,
   Routing,
 } from "./contract.ts";
+import { refuseHopelessPrompt } from "./prompt-limit.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import { StopScanner } from "./stop-sequences.ts";
 
@@ -51,6 +52,9 @@ class PooledChatService implements ChatService {
     const lastUser = request.messages.findLast((message) => message.role === "user");
     const routing = (ledger: RequestLedger) => this.#choose(request, lastUser?.content ?? "", ledger);
     yield* this.#answer("chat", routing, request, signal, (model, expert) => {
+      // What the assistant said before is left out: templates may drop its reasoning.
+      const asked = request.messages.filter(({ role }) => role !== "assistant");
+      refuseHopelessPrompt(model, asked.map(({ content }) => content).join("\n"), "messages");
       const messages = withSystemPrompt(request.messages, expert.systemPrompt);
       // A last message of the assistant is the beginning of the answer: the model continues it.
       const addGenerationPrompt = messages.at(-1)?.role !== "assistant";
@@ -62,9 +66,11 @@ class PooledChatService implements ChatService {
     const { prompt } = request;
     const routing = (ledger: RequestLedger) =>
       this.#choose({ model: request.model, forceRouting: false }, typeof prompt === "string" ? prompt : "", ledger);
-    yield* this.#answer("completion", routing, request, signal, (model) =>
-      typeof prompt === "string" ? model.tokenize(prompt, { parseSpecial: true, addSpecial: true }) : prompt,
-    );
+    yield* this.#answer("completion", routing, request, signal, (model) => {
+      if (typeof prompt !== "string") return prompt;
+      refuseHopelessPrompt(model, prompt, "prompt");
+      return model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
+    });
   }
 
   async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingAnswer> {
@@ -104,6 +110,7 @@ class PooledChatService implements ChatService {
     const key = typeof input === "string" ? `t${input}` : `i${input.join(",")}`;
     const known = this.#embeddings?.get(key);
     if (known !== undefined) return known;
+    if (typeof input === "string") refuseHopelessPrompt(model, input, `input[${index}]`);
     const tokens = typeof input === "string" ? model.tokenize(input, { parseSpecial: false, addSpecial: true }) : input;
     if (tokens.length >= model.contextTokens) {
       throw new PublicError(
@@ -134,7 +141,7 @@ class PooledChatService implements ChatService {
       const model = lease.model;
       if (model.kind !== "text") throw new Error(`${expert.id} was loaded for embeddings`);
       const promptTokens = promptOf(model, expert);
-      yield* this.#generate(model, promptTokens, limits, expert.sampling, signal, ledger);
+      yield* this.#generate(kind, model, promptTokens, limits, expert.sampling, signal, ledger);
     } catch (error) {
       ledger.fail(error, signal);
       throw error;
@@ -146,6 +153,7 @@ class PooledChatService implements ChatService {
   }
 
   async *#generate(
+    kind: "chat" | "completion",
     model: TextModel,
     promptTokens: readonly Token[],
     limits: GenerationLimits,
@@ -161,6 +169,7 @@ class PooledChatService implements ChatService {
     let generatedTokens = 0;
     const request = {
       promptTokens,
+      promptField: kind === "chat" ? ("messages" as const) : ("prompt" as const),
       maxTokens: limits.maxTokens,
       sampling: { ...defaults, ...limits.sampling },
     };

@@ -64,7 +64,7 @@ async function collect(events: AsyncGenerator<GenerationEvent, void, void>): Pro
 
 function complete(model: TextModel, prompt: string, maxTokens: number | null): Promise<Answer> {
   const promptTokens = model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
-  return collect(model.generate({ promptTokens, maxTokens, sampling: greedy }, never));
+  return collect(model.generate({ promptTokens, promptField: "prompt", maxTokens, sampling: greedy }, never));
 }
 
 describe("a real trained model", () => {
@@ -84,6 +84,7 @@ describe("a real trained model", () => {
         model.generate(
           {
             promptTokens: model.tokenize("Once upon a time", { parseSpecial: true, addSpecial: true }),
+            promptField: "prompt",
             maxTokens: 40,
             sampling: { temperature: 1, seed },
           },
@@ -102,6 +103,7 @@ describe("a real trained model", () => {
         model.generate(
           {
             promptTokens: model.tokenize("Once upon a time", { parseSpecial: true, addSpecial: true }),
+            promptField: "prompt",
             maxTokens: 150,
             sampling: { temperature: 0, frequencyPenalty },
           },
@@ -141,7 +143,9 @@ describe.each<TinyPresetName>(["tiny-qwen2", "tiny-llama", "tiny-gemma3", "tiny-
 
     it("fills its context to the last token and says length", async () => {
       const promptTokens = model.tokenize(prompts[0] ?? "", { parseSpecial: true, addSpecial: true });
-      const answer = await collect(model.generate({ promptTokens, maxTokens: null, sampling: greedy }, never));
+      const answer = await collect(
+        model.generate({ promptTokens, promptField: "prompt", maxTokens: null, sampling: greedy }, never),
+      );
       expect(answer.reason).toBe("length");
       expect(promptTokens.length + answer.generatedTokens).toBe(model.contextTokens);
     });
@@ -163,7 +167,9 @@ describe("requests that cannot be served", () => {
   it("refuses a prompt that fills the context, with both numbers", async () => {
     const model = await loadText(storiesPath, { contextTokens: 128 });
     await expect(
-      collect(model.generate({ promptTokens: Array(128).fill(5), maxTokens: 1, sampling: {} }, never)),
+      collect(
+        model.generate({ promptTokens: Array(128).fill(5), promptField: "prompt", maxTokens: 1, sampling: {} }, never),
+      ),
     ).rejects.toMatchObject({
       status: 400,
       code: "context_length_exceeded",
@@ -174,7 +180,7 @@ describe("requests that cannot be served", () => {
   it.each([-1, 512, 1.5, Number.NaN])("refuses the token id %d", async (token) => {
     const model = await loadText(storiesPath);
     await expect(
-      collect(model.generate({ promptTokens: [1, token], maxTokens: 1, sampling: {} }, never)),
+      collect(model.generate({ promptTokens: [1, token], promptField: "prompt", maxTokens: 1, sampling: {} }, never)),
     ).rejects.toMatchObject({
       status: 400,
       message: expect.stringMatching(/prompt\[1\].*0 to 511/),
@@ -190,7 +196,10 @@ describe("a caller that leaves", () => {
     let readTokens = 0;
     await expect(
       (async () => {
-        for await (const event of model.generate({ promptTokens, maxTokens: 1, sampling: greedy }, leaving.signal)) {
+        for await (const event of model.generate(
+          { promptTokens, promptField: "prompt", maxTokens: 1, sampling: greedy },
+          leaving.signal,
+        )) {
           if (event.type === "prefill") readTokens = event.readTokens;
           leaving.abort();
         }

@@ -51,11 +51,6 @@ export function contextBehind(context: LlamaEmbeddingContext): LlamaContext {
   return (context as unknown as { _llamaContext: LlamaContext })._llamaContext;
 }
 
-/** Puts the tokens that the vocabulary wants around a text ([CLS], [SEP], BOS, EOS) in place, where they are missing. */
-export function addEmbeddingSpecials(context: LlamaEmbeddingContext, tokens: Token[]): void {
-  (context as unknown as { _prepareInput(tokens: Token[]): void })._prepareInput(tokens);
-}
-
 /** How a tensor type lays out its elements; null for a type that this llama.cpp does not know. */
 export function blockLayout(llama: Llama, type: number): { readonly elements: number; readonly bytes: number } | null {
   const bindings = (

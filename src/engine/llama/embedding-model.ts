@@ -1,8 +1,9 @@
 // A loaded embedding model: one text in, one unit vector out. May import node-llama-cpp (types), compute-turn.ts, engine.ts.
 import type { LlamaEmbeddingContext, LlamaModel, Token as NativeToken } from "node-llama-cpp";
 import type { EmbeddingModel, ModelFileInfo, Token } from "../engine.ts";
-import { addEmbeddingSpecials, contextBehind, nativeContextOf, nativeModelBytes } from "./bindings.ts";
+import { contextBehind, nativeContextOf, nativeModelBytes } from "./bindings.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
+import { PromptRenderer } from "./prompt-renderer.ts";
 import { checkTokens } from "./token-check.ts";
 
 export interface LlamaEmbeddingModelParts {
@@ -22,9 +23,11 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
   readonly residentBytes: number;
   readonly dimensions: number;
   readonly #parts: LlamaEmbeddingModelParts;
+  readonly #renderer: PromptRenderer;
 
   constructor(parts: LlamaEmbeddingModelParts) {
     this.#parts = parts;
+    this.#renderer = new PromptRenderer(parts.model);
     this.file = parts.file;
     this.contextTokens = parts.contextTokens;
     this.dimensions = parts.model.embeddingVectorSize;
@@ -33,9 +36,7 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
   }
 
   tokenize(text: string, options: { readonly parseSpecial: boolean; readonly addSpecial: boolean }): Token[] {
-    const tokens: Token[] = this.#parts.model.tokenize(text, options.parseSpecial);
-    if (options.addSpecial) addEmbeddingSpecials(this.#parts.context, tokens);
-    return tokens;
+    return this.#renderer.tokenize(text, options);
   }
 
   async embed(tokens: readonly Token[], signal: AbortSignal): Promise<Float32Array> {

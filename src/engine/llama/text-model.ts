@@ -76,7 +76,7 @@ export class LlamaTextModel implements TextModel {
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, void> {
     const { llama, model } = this.#parts;
-    const promptTokens = this.#checkedPrompt(request.promptTokens);
+    const promptTokens = this.#checkedPrompt(request);
     const plan = planSampling(request.sampling, () => Math.floor(Math.random() * 2 ** 32));
     const sampler = createNativeSampler(llama, model);
     const context = nativeContextOf(this.#parts.context);
@@ -145,12 +145,12 @@ export class LlamaTextModel implements TextModel {
     await this.#parts.model.dispose();
   }
 
-  #checkedPrompt(promptTokens: readonly Token[]): readonly Token[] {
-    checkTokens(promptTokens, this.#parts.vocabularySize, "prompt");
+  #checkedPrompt({ promptTokens, promptField }: GenerationRequest): readonly Token[] {
+    checkTokens(promptTokens, this.#parts.vocabularySize, promptField);
     if (promptTokens.length >= this.contextTokens) {
       throw new PublicError(
         `The prompt has ${promptTokens.length} tokens, but this model's context holds ${this.contextTokens} and the answer needs at least one of them. Shorten the prompt or raise the expert's max_model_len.`,
-        { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: "messages" },
+        { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: promptField },
       );
     }
     if (promptTokens.length > 0) return promptTokens;
