@@ -8,7 +8,7 @@ import { clip, messageOf } from "../core/errors.ts";
 import type { ChatMessage } from "../engine/engine.ts";
 import { ExpertCatalogue } from "../experts/catalogue.ts";
 import type { Expert } from "../experts/expert.ts";
-import { plural } from "../machine/machine.ts";
+import { plural } from "../core/words.ts";
 
 export interface OpenedChat {
   readonly service: ChatService;

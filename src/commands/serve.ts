@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { createApp } from "../app.ts";
 import type { AppConfig } from "../config/config.ts";
 import { describeSource } from "../config/describe-source.ts";
+import { isLoopback } from "../core/addresses.ts";
 import { messageOf } from "../core/errors.ts";
 import { startHttpServer } from "../http/server.ts";
 import { createLogger } from "../telemetry/log.ts";
@@ -74,8 +75,7 @@ function parseOptions(args: readonly string[]) {
 
 function exposureWarnings(config: AppConfig): string[] {
   const { host, apiKeys } = config.server;
-  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
-  if (isLoopback || apiKeys.length > 0) return [];
+  if (isLoopback(host) || apiKeys.length > 0) return [];
   return [
     `listening on ${host} without an API key: anyone who reaches this port can use the models and read /stats. ` +
       "Set server_config.api_keys, or listen on 127.0.0.1 behind a proxy.",

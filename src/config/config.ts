@@ -8,16 +8,11 @@ export interface AppConfig {
   readonly defaultModel: string;
   readonly memory: MemoryConfig;
   /** Null: /v1/embeddings answers that no embedding model is configured. */
-  readonly embedder: EmbedderConfig | null;
+  readonly embedder: Embedder | null;
   readonly routing: RoutingConfig;
   readonly server: ServerConfig;
   /** One line each, by path: unknown keys, ignored settings, an unknown default model. Printed once at the start. */
   readonly warnings: readonly string[];
-}
-
-export interface EmbedderConfig extends Embedder {
-  /** Null: what the model was trained for, at most 8,192. */
-  readonly contextTokens: number | null;
 }
 
 export interface ConfigSource {

@@ -2,9 +2,9 @@
 // May import the rest of this folder (its pure parts), experts/ and core/.
 import { parseBytes } from "../core/bytes.ts";
 import { ExpertCatalogue } from "../experts/catalogue.ts";
-import type { Expert, Sampling } from "../experts/expert.ts";
+import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
 import { embedderId } from "./check.ts";
-import type { AppConfig, ConfigSource, EmbedderConfig, MemoryConfig, ServerConfig } from "./config.ts";
+import type { AppConfig, ConfigSource, MemoryConfig, ServerConfig } from "./config.ts";
 import { builtInDefaultModel, type ConfigFile } from "./schema.ts";
 
 export interface ResolveInput {
@@ -125,7 +125,7 @@ function resolveEmbedder(
   fields: ConfigFile["embedding_model"],
   modelPathOf: ResolveInput["modelPathOf"],
   warnings: string[],
-): EmbedderConfig | null {
+): Embedder | null {
   if (fields === undefined) return null;
   if (fields.model_path === undefined) {
     warnings.push("embedding_model.model_path: missing, so /v1/embeddings has no model");

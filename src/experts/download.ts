@@ -3,6 +3,7 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
+import { isLoopback } from "../core/addresses.ts";
 import { formatBytes } from "../core/bytes.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { clip, messageOf } from "../core/errors.ts";
@@ -421,10 +422,6 @@ async function followRedirects(
     url = next;
   }
   throw new DownloadError(`${request.url}: more than ${maxRedirects} redirects`);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }
 
 /** Whether the bytes that follow continue those that are there. */

@@ -51,5 +51,8 @@ export interface Expert {
 export interface Embedder {
   readonly id: string;
   readonly modelPath: string;
+  /** Null: what the model was trained for, at most 8,192. */
+  readonly contextTokens: number | null;
+  /** Embeddings kept in memory by text. */
   readonly cacheSize: number;
 }

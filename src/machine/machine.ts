@@ -2,6 +2,7 @@
 // The decisions are pure. May import config/ (types) and core/.
 import type { MemoryConfig } from "../config/config.ts";
 import { formatBytes } from "../core/bytes.ts";
+import { plural } from "../core/words.ts";
 import { type Cgroup, readCgroup } from "./cgroup.ts";
 import { type Cpu, readCpu } from "./cpu.ts";
 import { type Memory, readMemory } from "./memory.ts";
@@ -70,9 +71,4 @@ export function ramBudgetBytes(config: MemoryConfig, machine: Pick<Machine, "cgr
 /** "1.5 CPUs", "1 CPU". */
 export function formatCpus(cpus: number): string {
   return plural(Number(cpus.toFixed(2)), "CPU");
-}
-
-/** "1 core", "2 cores". */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

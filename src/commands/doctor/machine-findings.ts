@@ -1,7 +1,8 @@
 // Judges the machine and the engine on it. Pure. May import what stands below commands/.
 import { formatBytes } from "../../core/bytes.ts";
 import type { Cpu } from "../../machine/cpu.ts";
-import { formatCpus, plural } from "../../machine/machine.ts";
+import { plural } from "../../core/words.ts";
+import { formatCpus } from "../../machine/machine.ts";
 import type { DoctorFacts } from "./facts.ts";
 import { type Finding, finding } from "./finding.ts";
 

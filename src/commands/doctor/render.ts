@@ -1,6 +1,6 @@
 // The doctor's findings as text for people and as JSON for programs. Pure.
 import type { DoctorFacts } from "./facts.ts";
-import { plural } from "../../machine/machine.ts";
+import { plural } from "../../core/words.ts";
 import { type Finding, type Severity, wouldServe } from "./finding.ts";
 
 const marks: Readonly<Record<Severity, string>> = { ok: "✓", warning: "!", error: "✗", fatal: "✗" };

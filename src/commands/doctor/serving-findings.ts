@@ -1,7 +1,8 @@
 // Judges the configuration, the memory budget, the experts' files and the server's address. Pure.
 // May import what stands below commands/.
 import { formatBytes } from "../../core/bytes.ts";
-import { plural } from "../../machine/machine.ts";
+import { isLoopback } from "../../core/addresses.ts";
+import { plural } from "../../core/words.ts";
 import type { ConfigFacts, DoctorFacts, ModelFacts } from "./facts.ts";
 import { type Finding, finding } from "./finding.ts";
 
@@ -228,10 +229,6 @@ function listenProblem({ code, reason }: { readonly code: string; readonly reaso
   if (code === "EADDRINUSE") return "the port is in use";
   if (code === "EACCES") return "this user may not listen there";
   return reason;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 function sum(numbers: readonly number[]): number {
