@@ -6,7 +6,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import { EnginePool, type EnginePoolOptions, type PoolModel } from "../../src/pool/model-pool.ts";
 import type { Lease, ModelPool } from "../../src/pool/pool.ts";
 import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
-import { ManualClock } from "./manual-clock.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 interface Bench {
   readonly engine: FakeEngine;

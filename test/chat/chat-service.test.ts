@@ -1,0 +1,312 @@
+// The use cases over the real pool and the fake engine: who is chosen, what is sent, what is accounted, what is given back.
+import { afterEach, describe, expect, it } from "vitest";
+import { createChatService } from "../../src/chat/chat-service.ts";
+import type { AnswerEvent, ChatRequest, ChatService } from "../../src/chat/contract.ts";
+import { AbandonedError } from "../../src/core/errors.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import type { RequestRecord } from "../../src/core/request-record.ts";
+import { ExpertCatalogue } from "../../src/experts/catalogue.ts";
+import type { Embedder, Expert } from "../../src/experts/expert.ts";
+import { EnginePool } from "../../src/pool/model-pool.ts";
+import type { Router } from "../../src/routing/router.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
+
+const never = new AbortController().signal;
+
+function expert(id: string, changes: Partial<Expert> = {}): Expert {
+  return {
+    id,
+    aliases: [],
+    domain: "general",
+    description: "",
+    priority: 3,
+    useCases: [],
+    quantization: null,
+    modelPath: `/models/${id}.gguf`,
+    contextTokens: 512,
+    parallel: 1,
+    keep: false,
+    fallback: [],
+    systemPrompt: null,
+    sampling: {},
+    ...changes,
+  };
+}
+
+const embedder: Embedder = { id: "embedder", modelPath: "/models/embedder.gguf", contextTokens: 64, cacheSize: 2 };
+
+interface Bench {
+  readonly service: ChatService;
+  readonly engine: FakeEngine;
+  readonly pool: EnginePool;
+  readonly records: RequestRecord[];
+}
+
+let engines: FakeEngine[] = [];
+afterEach(() => {
+  const violations = engines.flatMap((engine) => engine.violations);
+  engines = [];
+  if (violations.length > 0) throw new Error(violations.join("; "));
+});
+
+function bench(experts: readonly Expert[], engineOptions: FakeEngineOptions = {}): Bench {
+  const engine = new FakeEngine(engineOptions);
+  engines.push(engine);
+  const clock = new ManualClock();
+  const models = experts.map(({ id, modelPath, contextTokens, parallel, priority, keep }) => ({
+    id,
+    spec: { path: modelPath, purpose: "text" as const, contextTokens, slots: parallel },
+    priority,
+    keep,
+  }));
+  const pool = new EnginePool({
+    engine,
+    files: engine.files,
+    models: [
+      ...models,
+      {
+        id: embedder.id,
+        spec: { path: embedder.modelPath, purpose: "embedding", contextTokens: 64, slots: 1 },
+        priority: 1,
+        keep: true,
+      },
+    ],
+    clock,
+    logger: silentLogger,
+    budgetBytes: 1_000_000,
+    maxLoadedExperts: null,
+    autoUnloadAfterMs: null,
+  });
+  engine.trackLeases(pool);
+  const records: RequestRecord[] = [];
+  const router: Router = {
+    route: ({ prompt }) => ({
+      expertId: experts[0]?.id ?? "",
+      confidence: 0.7,
+      source: "keywords",
+      reason: `about ${prompt}`,
+      scores: Object.fromEntries(experts.map(({ id }, index) => [id, index === 0 ? 0.7 : 0.3 / index])),
+    }),
+  };
+  const service = createChatService({
+    catalogue: new ExpertCatalogue(experts),
+    embedder,
+    pool,
+    files: engine.files,
+    router,
+    record: (record) => records.push(record),
+    clock,
+  });
+  return { service, engine, pool, records };
+}
+
+function ask(content: string, changes: Partial<ChatRequest> = {}): ChatRequest {
+  return {
+    model: null,
+    forceRouting: false,
+    messages: [{ role: "user", content }],
+    maxTokens: null,
+    stop: [],
+    sampling: {},
+    ...changes,
+  };
+}
+
+async function collect(events: AsyncGenerator<AnswerEvent, void, void>): Promise<AnswerEvent[]> {
+  const all: AnswerEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+const textOf = (events: readonly AnswerEvent[]) =>
+  events.map((event) => (event.type === "text" ? event.text : "")).join("");
+const leasesOf = (pool: EnginePool) => pool.status().models.reduce((sum, { leases }) => sum + leases, 0);
+
+describe("who answers", () => {
+  it("the router's choice where no model is named, with its reason", async () => {
+    const { service } = bench([expert("first"), expert("second")]);
+    for (const model of [null, "", "auto"]) {
+      const [routing] = await collect(service.chat(ask("hello", { model }), never));
+      expect(routing).toEqual({
+        type: "routing",
+        routing: { expertId: "first", confidence: 0.7, source: "keywords", reason: "about hello" },
+      });
+    }
+  });
+
+  it("the named expert, by id or alias, unless routing is forced", async () => {
+    const { service } = bench([expert("first"), expert("second", { aliases: ["two"] })]);
+    const named = async (model: string, forceRouting = false) => {
+      const [event] = await collect(service.chat(ask("hello", { model, forceRouting }), never));
+      return event?.type === "routing" ? `${event.routing.expertId} by ${event.routing.source}` : event;
+    };
+    expect(await named("second")).toBe("second by request");
+    expect(await named("two")).toBe("second by request");
+    expect(await named("second", true)).toBe("first by keywords");
+  });
+
+  it("the next best where the chosen one's file is missing, and says so", async () => {
+    const { service, records } = bench([expert("first"), expert("second"), expert("third")], {
+      files: { "/models/first.gguf": { file: "missing" }, "/models/second.gguf": { file: "invalid" } },
+    });
+    const [event] = await collect(service.chat(ask("hello"), never));
+    expect(event).toMatchObject({
+      routing: { expertId: "third", confidence: 0.15, reason: expect.stringMatching(/first.*third fits next best/) },
+    });
+    expect(records).toMatchObject([{ expertId: "third", routingSource: "keywords", outcome: "ok" }]);
+  });
+
+  it("nobody, for a name that nobody bears", async () => {
+    const { service, records } = bench([expert("first")]);
+    await expect(collect(service.chat(ask("hello", { model: "gpt" }), never))).rejects.toMatchObject({
+      status: 404,
+      code: "model_not_found",
+    });
+    await expect(collect(service.chat(ask("hello", { model: "embedder" }), never))).rejects.toMatchObject({
+      status: 400,
+      code: "model_not_supported",
+    });
+    expect(records).toMatchObject([
+      { expertId: null, outcome: "error", errorCode: "model_not_found" },
+      { expertId: null, outcome: "error", errorCode: "model_not_supported" },
+    ]);
+  });
+});
+
+describe("what is asked of the engine", () => {
+  it("the expert's sampling defaults, overridden by the request's", async () => {
+    const { service, engine } = bench([expert("first", { sampling: { temperature: 0.3, topK: 5 } })]);
+    await collect(service.chat(ask("hello", { sampling: { temperature: 0 } }), never));
+    expect(engine.generationRequests[0]?.sampling).toEqual({ temperature: 0, topK: 5 });
+  });
+
+  it("the expert's system prompt, only where the request brings none", async () => {
+    const seen: string[] = [];
+    const reply = (prompt: string) => {
+      seen.push(prompt);
+      return "yes";
+    };
+    const { service } = bench([expert("first", { systemPrompt: "BE BRIEF" })], {
+      files: { "/models/first.gguf": { reply } },
+    });
+    await collect(service.chat(ask("hello"), never));
+    const own = { role: "system" as const, content: "BE LONG" };
+    await collect(service.chat(ask("", { messages: [own, { role: "user", content: "hello" }] }), never));
+    expect(seen[0]).toContain("BE BRIEF");
+    expect(seen[1]).toContain("BE LONG");
+    expect(seen[1]).not.toContain("BE BRIEF");
+  });
+});
+
+describe("the answer", () => {
+  it("comes in order: routing, started, prefill, text, end", async () => {
+    const { service, records } = bench([expert("first")]);
+    const events = await collect(service.chat(ask("one two three"), never));
+    const kinds = events.map(({ type }) => type).filter((type, index, all) => type !== all[index - 1]);
+    expect(kinds).toEqual(["routing", "started", "prefill", "text", "end"]);
+    expect(textOf(events)).toBe("one two three");
+    expect(records).toMatchObject([{ kind: "chat", outcome: "ok", expertId: "first" }]);
+    expect(records[0]?.generatedTokens).toBeGreaterThan(0);
+  });
+
+  it("ends before a stop string and gives the slot back", async () => {
+    const { service, pool, records } = bench([expert("first")]);
+    const events = await collect(service.chat(ask("one two three four", { stop: ["three"] }), never));
+    expect(textOf(events)).toBe("one two ");
+    expect(events.at(-1)).toMatchObject({ type: "end", reason: "stop" });
+    expect(leasesOf(pool)).toBe(0);
+    expect(records).toMatchObject([{ outcome: "ok" }]);
+  });
+
+  it("is a success also for a reader that stops at its last event", async () => {
+    const { service, pool, records } = bench([expert("first")]);
+    for await (const event of service.chat(ask("one two"), never)) if (event.type === "end") break;
+    expect(records).toMatchObject([{ outcome: "ok" }]);
+    expect(leasesOf(pool)).toBe(0);
+  });
+
+  it("of a completion is made from the prompt as it stands", async () => {
+    const { service, engine, records } = bench([expert("first")]);
+    const request = { model: "first", prompt: [5, 6, 7], maxTokens: 2, stop: [], sampling: {} };
+    await collect(service.complete(request, never));
+    expect(engine.generationRequests[0]).toMatchObject({
+      promptTokens: [5, 6, 7],
+      promptField: "prompt",
+      maxTokens: 2,
+    });
+    expect(records).toMatchObject([{ kind: "completion", outcome: "ok" }]);
+  });
+});
+
+describe("what goes wrong", () => {
+  it("a reader that breaks off gives its lease back and is recorded as abandoned", async () => {
+    const { service, pool, records } = bench([expert("first")]);
+    for await (const event of service.chat(ask("one two three"), never)) if (event.type === "text") break;
+    expect(leasesOf(pool)).toBe(0);
+    expect(records).toMatchObject([{ outcome: "abandoned", errorCode: null }]);
+  });
+
+  it("the lease stays out until the engine has really stopped", async () => {
+    const { service, engine, pool } = bench([expert("first")], { manual: { generate: true } });
+    const leaving = new AbortController();
+    const answer = collect(service.chat(ask("one"), leaving.signal)).catch((error: unknown) => error);
+    const generation = await engine.nextGeneration();
+    generation.resistAbort();
+    leaving.abort();
+    expect(leasesOf(pool)).toBe(1);
+    generation.stop();
+    expect(await answer).toBeInstanceOf(AbandonedError);
+    expect(leasesOf(pool)).toBe(0);
+  });
+
+  it("an engine that fails midway is an error of ours, and the next request is served", async () => {
+    const { service, engine, pool, records } = bench([expert("first")], { manual: { generate: true } });
+    const failing = collect(service.chat(ask("one"), never));
+    const outcome = expect(failing).rejects.toThrow("Eval has failed");
+    const generation = await engine.nextGeneration();
+    generation.text("some ");
+    generation.fail(new Error("Eval has failed"));
+    await outcome;
+    expect(records).toMatchObject([{ outcome: "error", errorCode: "internal_error" }]);
+    expect(leasesOf(pool)).toBe(0);
+    const next = collect(service.chat(ask("two"), never));
+    (await engine.nextGeneration()).end("stop");
+    expect((await next).at(-1)).toMatchObject({ type: "end" });
+  });
+
+  it("a load that fails reaches the caller with its reason", async () => {
+    const { service, records } = bench([expert("first")], {
+      files: { "/models/first.gguf": { loadError: new Error("no such tensor") } },
+    });
+    await expect(collect(service.chat(ask("one"), never))).rejects.toMatchObject({
+      status: 503,
+      message: expect.stringContaining("no such tensor"),
+    });
+    expect(records).toMatchObject([{ expertId: "first", outcome: "error" }]);
+  });
+});
+
+describe("embeddings", () => {
+  it("are remembered by text, as many as the cache holds", async () => {
+    const { service, records } = bench([expert("first")]);
+    const embed = async (...inputs: string[]) => service.embed({ model: null, inputs }, never);
+    const first = await embed("hola", "hello");
+    expect(first.model).toBe("embedder");
+    const again = await embed("hello", "hola");
+    expect(again.vectors[1]).toBe(first.vectors[0]);
+    await embed("a", "b", "c");
+    expect((await embed("hola")).vectors[0]).not.toBe(first.vectors[0]);
+    expect(records.every(({ kind, outcome }) => kind === "embedding" && outcome === "ok")).toBe(true);
+  });
+
+  it("are refused by an expert, and for a text that is too long, with its place", async () => {
+    const { service } = bench([expert("first")]);
+    await expect(service.embed({ model: "first", inputs: ["x"] }, never)).rejects.toMatchObject({ status: 400 });
+    await expect(service.embed({ model: "who", inputs: ["x"] }, never)).rejects.toMatchObject({ status: 404 });
+    await expect(service.embed({ model: null, inputs: ["x", "word ".repeat(100)] }, never)).rejects.toMatchObject({
+      status: 400,
+      param: "input[1]",
+    });
+  });
+});
