@@ -14,7 +14,7 @@ import type { Engine } from "./engine/engine.ts";
 import { createLlamaEngine } from "./engine/llama/llama-engine.ts";
 import { ModelFiles } from "./engine/model-files.ts";
 import { ExpertCatalogue } from "./experts/catalogue.ts";
-import type { Expert } from "./experts/expert.ts";
+import { type Expert, fetchAdvice } from "./experts/expert.ts";
 import { createHttpApp, type HttpApp } from "./http/app.ts";
 import { ramBudgetBytes, readMachine, recommendedThreads } from "./machine/machine.ts";
 import { EnginePool, type PoolModel } from "./pool/model-pool.ts";
@@ -183,7 +183,7 @@ async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles)
   for (const expert of config.experts) {
     const file = await files.look(expert.modelPath);
     if (file.state === "missing") {
-      lines.push(`${expert.id} is missing: ${file.reason}. Fetch it with ./download-model.sh ${expert.id}`);
+      lines.push(`${expert.id} is missing: ${file.reason}. ${fetchAdvice(expert.id)}`);
     } else if (file.state === "invalid") {
       lines.push(`${expert.id} cannot be used: ${file.reason}`);
     }

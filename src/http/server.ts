@@ -98,7 +98,7 @@ export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: Http
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): PublicError {
-  const change = "choose another with --port, $PORT or server_config.port";
+  const change = "choose another with --port or server_config.port";
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: `Port ${port} on ${host} is already in use by another program; stop it, or ${change}.`,
     EACCES: `Port ${port} on ${host} needs more rights than this user has; ${change}.`,

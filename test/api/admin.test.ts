@@ -43,7 +43,7 @@ describe("GET /health", () => {
     expect(body).toMatchObject({ status: "degraded", models_loaded: 0, models_available: 3 });
     expect(body.problems).toEqual([
       "phi4_fast is failed: It crashed.",
-      "qwen_coder is missing: /models/x.gguf does not exist",
+      "qwen_coder is missing: /models/x.gguf does not exist. Fetch it with ./download-model.sh qwen_coder",
     ]);
   });
 
@@ -79,7 +79,11 @@ describe("GET /health", () => {
     expect(expertHealthResponse.strict().parse(well.body)).toEqual(well.body);
     expect(await get(app, "/health/experts/qwen_coder")).toMatchObject({
       status: 503,
-      body: { status: "missing", healthy: false, last_error: "/models/x.gguf does not exist" },
+      body: {
+        status: "missing",
+        healthy: false,
+        last_error: "/models/x.gguf does not exist. Fetch it with ./download-model.sh qwen_coder",
+      },
     });
     const unknown = await get(app, "/health/experts/nobody");
     expect(unknown.status).toBe(404);

@@ -330,7 +330,7 @@ describe("the server", () => {
     const second = startHttpServer({ fetch: () => new Response() }, { host: "127.0.0.1", port, log: silentLogger });
     await expect(second).rejects.toThrow(PublicError);
     await expect(second).rejects.toThrow(
-      `Port ${port} on 127.0.0.1 is already in use by another program; stop it, or choose another with --port, $PORT or server_config.port.`,
+      `Port ${port} on 127.0.0.1 is already in use by another program; stop it, or choose another with --port or server_config.port.`,
     );
   });
 
