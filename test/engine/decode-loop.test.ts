@@ -64,7 +64,9 @@ class ScriptedContext implements NativeContext {
 
 const endToken = 99;
 
-function setUp(options: { slots?: number; contextTokens?: number; slidingWindowTokens?: number } = {}) {
+function setUp(
+  options: { slots?: number; contextTokens?: number; slidingWindowTokens?: number; turn?: ComputeTurn } = {},
+) {
   const context = new ScriptedContext();
   let nowMs = 0;
   // Ten thousand tokens a second: the largest chunk is always quick enough.
@@ -75,7 +77,7 @@ function setUp(options: { slots?: number; contextTokens?: number; slidingWindowT
     contextTokens: options.contextTokens ?? 64,
     batchTokens: 32,
     slidingWindowTokens: options.slidingWindowTokens ?? null,
-    turn: new ComputeTurn(),
+    turn: options.turn ?? new ComputeTurn(),
     nowMs: () => nowMs,
   });
   return { context, loop, advance: (ms: number) => (nowMs += ms) };
@@ -195,6 +197,41 @@ describe("DecodeLoop", () => {
       expect(batch.reduce((sum, added) => sum + added.tokens.length, 0)).toBeLessThanOrEqual(32);
     }
     expect(context.batches[1]?.map((added) => added.sequenceId)).toEqual([0, 1]);
+  });
+
+  it("never lets a running stream stand still while prompts are read, whatever their slots", async () => {
+    const { context, loop } = setUp({ slots: 3, contextTokens: 2000 });
+    const long = (first: number) => Array.from({ length: 600 }, (_, index) => first + index);
+    await loop.warmUp(1);
+    context.batches.length = 0;
+    const reading = [
+      collect(loop.run(request(long(1000), [40]), never)),
+      collect(loop.run(request(long(5000), [41]), never)),
+    ];
+    const script = Array.from({ length: 12 }, (_, index) => 10 + index);
+    expect(tokensOf(await collect(loop.run(request([1], script), never)))).toEqual(script);
+    for (const batch of context.batches.slice(0, 12)) {
+      expect(batch.map(({ sequenceId }) => sequenceId)).toEqual([0, 1, 2]);
+      expect(batch[2]?.tokens).toHaveLength(1);
+      // The two prompts share one chunk between them.
+      expect((batch[0]?.tokens.length ?? 0) + (batch[1]?.tokens.length ?? 0)).toBeLessThanOrEqual(32);
+    }
+    expect((await Promise.all(reading)).map(tokensOf)).toEqual([[40], [41]]);
+  });
+
+  it("decodes nothing for a stream that was left while it waited for its compute turn", async () => {
+    const turn = new ComputeTurn();
+    const { context, loop } = setUp({ turn });
+    const held = deferred<void>();
+    const other = turn.take(() => held.promise);
+    const leaving = new AbortController();
+    const answer = collect(loop.run(request([1, 2, 3], [10]), leaving.signal));
+    const outcome = answer.catch((error: unknown) => error);
+    leaving.abort();
+    held.resolve();
+    await other;
+    expect(await outcome).toBeInstanceOf(AbandonedError);
+    expect(context.batches).toEqual([]);
   });
 
   it("halves the chunk when reading is slow and doubles it when it is quick", async () => {

@@ -187,12 +187,15 @@ export class DecodeLoop {
     try {
       // Streams that are opened in the same tick start in the same batch.
       await Promise.resolve();
-      while (true) {
-        for (const stream of this.#streams) if (stream.cancelled) this.#close(stream);
-        if (this.#streams.size === 0) return;
-        const batch = [...this.#streams].sort((left, right) => left.slot.sequenceId - right.slot.sequenceId);
+      while (this.#streams.size > 0) {
+        let batch: Stream[] = [];
         try {
-          await this.#options.turn.take(() => this.#pass(batch));
+          await this.#options.turn.take(async () => {
+            // Who left while this loop waited for its turn is dropped before anything is decoded for him.
+            for (const stream of this.#streams) if (stream.cancelled) this.#close(stream);
+            batch = [...this.#streams].sort((left, right) => left.slot.sequenceId - right.slot.sequenceId);
+            if (batch.length > 0) await this.#pass(batch);
+          });
         } catch (error) {
           // After a failed decode nothing is known of these sequences' cells.
           for (const stream of batch) {
@@ -211,15 +214,9 @@ export class DecodeLoop {
   }
 
   async #pass(streams: readonly Stream[]): Promise<void> {
-    const { context, batchTokens, nowMs } = this.#options;
-    let room = batchTokens;
-    const chunks = streams.map((stream) => {
-      const pending = stream.tokens.length - stream.slot.cachedTokens.length;
-      const size = Math.min(pending, pending === 1 ? 1 : this.#chunkTokens, room);
-      room -= size;
-      return size;
-    });
-    const total = batchTokens - room;
+    const { context, nowMs } = this.#options;
+    const chunks = this.#share(streams);
+    const total = chunks.reduce((sum, size) => sum + size, 0);
     context.initBatch(total);
     streams.forEach((stream, index) => {
       const size = chunks[index] ?? 0;
@@ -258,6 +255,23 @@ export class DecodeLoop {
     );
   }
 
+  /**
+   * How many tokens of each stream enter the batch: one of every stream that decodes, so that none stands still while
+   * another's prompt is read, and one chunk in all of the prompts, in equal parts.
+   */
+  #share(streams: readonly Stream[]): number[] {
+    const pending = streams.map((stream) => stream.tokens.length - stream.slot.cachedTokens.length);
+    let readers = pending.filter((tokens) => tokens > 1).length;
+    let room = Math.min(this.#chunkTokens, this.#options.batchTokens - (streams.length - readers));
+    return pending.map((tokens) => {
+      if (tokens === 1) return 1;
+      const size = Math.min(tokens, Math.ceil(room / readers));
+      readers -= 1;
+      room -= size;
+      return size;
+    });
+  }
+
   async #sampleNext(stream: Stream): Promise<void> {
     if (stream.batchRow === null || stream.cancelled) return;
     const token = await stream.request.sample(stream.batchRow, stream.tokens);
@@ -281,7 +295,7 @@ export class DecodeLoop {
    * is fast enough for the largest every prompt is cut at the same places.
    */
   #fitChunk(tokens: number, elapsedMs: number): void {
-    if (elapsedMs > 2 * chunkTargetMs) this.#chunkTokens = Math.max(smallestChunkTokens, this.#chunkTokens / 2);
+    if (elapsedMs > chunkTargetMs) this.#chunkTokens = Math.max(smallestChunkTokens, this.#chunkTokens / 2);
     else if (tokens >= this.#chunkTokens && elapsedMs * 2 <= chunkTargetMs && tokens * 2 <= this.#options.batchTokens)
       this.#chunkTokens *= 2;
   }
