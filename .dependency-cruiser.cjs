@@ -1,5 +1,5 @@
 // The layering of ARCHITECTURE.md, held by `npm run check:layers`: imports go one way, no cycles, one importer for
-// each library that must stay behind a seam.
+// each library that must stay behind a seam. What it cannot see, `createRequire`, the linter forbids.
 
 /** Layers from the top down: a folder may import only from folders that stand after it here, and from itself. */
 const layers = [
@@ -49,6 +49,20 @@ const sideways = siblings.flatMap((group) =>
 
 module.exports = {
   forbidden: [
+    {
+      name: "no-file-outside-the-layers",
+      comment: "A new folder below src/ needs its place in `layers` above, or nothing would hold it.",
+      severity: "error",
+      from: { path: "^src/", pathNot: layers.map(folder) },
+      to: {},
+    },
+    {
+      name: "no-import-from-outside-the-layers",
+      comment: "The same for a file that imports nothing.",
+      severity: "error",
+      from: {},
+      to: { path: "^src/", pathNot: layers.map(folder) },
+    },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     {
       name: "no-orphans",
@@ -71,10 +85,36 @@ module.exports = {
     },
     {
       name: "engine-llama-behind-the-interface",
-      comment: "Only the composition root and the commands it serves name the concrete engine.",
+      comment: "Only the composition root names the concrete engine.",
       severity: "error",
       from: { path: "^src/", pathNot: ["^src/app\\.ts$", "^src/engine/llama/"] },
       to: { path: "^src/engine/llama/" },
+    },
+    {
+      name: "pool-behind-the-interface",
+      comment: "Only the composition root names the concrete pool.",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/app\\.ts$", "^src/pool/"] },
+      to: { path: "^src/pool/", pathNot: "^src/pool/pool\\.ts$" },
+    },
+    {
+      name: "pool-interface-as-types",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/app\\.ts$", "^src/pool/"] },
+      to: { path: "^src/pool/pool\\.ts$", dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "telemetry-behind-its-ports",
+      comment: "What others hand to telemetry or show of it are core's types.",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/app\\.ts$", "^src/commands/", "^src/telemetry/"] },
+      to: { path: "^src/telemetry/" },
+    },
+    {
+      name: "commands-take-the-logger-alone",
+      severity: "error",
+      from: { path: "^src/commands/" },
+      to: { path: "^src/telemetry/", pathNot: "^src/telemetry/log\\.ts$" },
     },
     {
       name: "api-knows-no-http-server",
@@ -82,7 +122,7 @@ module.exports = {
       from: { path: "^src/", pathNot: "^src/http/" },
       to: { path: "node_modules/(hono|@hono)" },
     },
-    { name: "src-imports-no-dev", severity: "error", from: { path: "^src/" }, to: { path: "^(test|tools|bench)/" } },
+    { name: "src-imports-no-dev", severity: "error", from: { path: "^src/" }, to: { path: "^(test|tools)/" } },
     {
       name: "only-declared-dependencies",
       severity: "error",

@@ -10,6 +10,7 @@ import type { AppConfig } from "./config/config.ts";
 import { formatBytes } from "./core/bytes.ts";
 import { systemClock } from "./core/clock.ts";
 import { type Logger, silentLogger } from "./core/log.ts";
+import { packageVersion } from "./core/version.ts";
 import type { Engine } from "./engine/engine.ts";
 import { createLlamaEngine } from "./engine/llama/llama-engine.ts";
 import { ModelFiles } from "./engine/model-files.ts";
@@ -21,19 +22,23 @@ import { EnginePool, type PoolModel } from "./pool/model-pool.ts";
 import { createKeywordRouter } from "./routing/keyword-router.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { RequestStats } from "./telemetry/request-stats.ts";
-import { packageVersion } from "./version.ts";
 
 export interface App {
   readonly http: HttpApp;
   readonly services: Services;
   /** What the operator should know at the start, a line each. */
-  describe(): Promise<string[]>;
+  describe(): Promise<AppDescription>;
   /** Loads what the configuration wants in memory from the start; failures are logged, never thrown. */
   warmUp(): Promise<void>;
   /** From now on health says "draining" and new work is refused. */
   drain(): void;
   /** Waits for the leases that are out, at most `deadlineMs`, then frees the models and the engine. */
   close(deadlineMs: number): Promise<void>;
+}
+
+export interface AppDescription {
+  readonly lines: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /** The engine as this machine should run it. */
@@ -165,28 +170,32 @@ function poolModels(config: AppConfig): PoolModel[] {
   return [...experts, { id, spec, priority: 1, keep: true }];
 }
 
-/** Pinned experts, then as many as `warmup_pool_size` wants by priority; all of them where loading is not lazy. */
+/** Pinned experts first, then as many as `warmup_pool_size` wants by priority; all of them where loading is not lazy. */
 function warmUpIds({ experts, memory }: AppConfig): string[] {
   const byPriority = experts.toSorted((left, right) => left.priority - right.priority);
-  const wanted = byPriority.filter((expert, index) => expert.keep || !memory.lazy || index < memory.warmupPoolSize);
-  return wanted.map(({ id }) => id);
+  const pinned = byPriority.filter(({ keep }) => keep);
+  const others = byPriority.filter(({ keep }) => !keep);
+  const wanted = memory.lazy ? Math.max(0, memory.warmupPoolSize - pinned.length) : others.length;
+  return [...pinned, ...others.slice(0, wanted)].map(({ id }) => id);
 }
 
-async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles): Promise<string[]> {
+async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles): Promise<AppDescription> {
   const machine = readMachine();
   const budget = ramBudgetBytes(config.memory, machine);
   const threads = recommendedThreads(machine.cpu, machine.cgroup);
-  const lines = [
-    `${engine.description.name}; threads: ${threads.threads} (${threads.reason})`,
-    `RAM budget: ${formatBytes(budget.bytes)} (${budget.reason})`,
-  ];
+  const warnings: string[] = [];
   for (const expert of config.experts) {
     const file = await files.look(expert.modelPath);
-    if (file.state === "missing") {
-      lines.push(`${expert.id} is missing: ${file.reason}. ${fetchAdvice(expert.id)}`);
-    } else if (file.state === "invalid") {
-      lines.push(`${expert.id} cannot be used: ${file.reason}`);
-    }
+    if (file.state === "missing") warnings.push(`${expert.id} is missing: ${file.reason}. ${fetchAdvice(expert.id)}`);
+    if (file.state === "invalid") warnings.push(`${expert.id} cannot be used: ${file.reason}`);
   }
-  return lines;
+  const total = config.experts.length;
+  if (warnings.length > 0) warnings.push(`${total - warnings.length} of ${total} experts can be served`);
+  return {
+    lines: [
+      `${engine.description.name}; threads: ${threads.threads} (${threads.reason})`,
+      `RAM budget: ${formatBytes(budget.bytes)} (${budget.reason})`,
+    ],
+    warnings,
+  };
 }

@@ -8,7 +8,7 @@ import { route } from "./commands/route.ts";
 import { serve } from "./commands/serve.ts";
 import { loadConfig } from "./config/load.ts";
 import { messageOf } from "./core/errors.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "./core/version.ts";
 
 const usage = `gguf-experts ${packageVersion}: expert language models behind one OpenAI-compatible endpoint
 
@@ -28,6 +28,11 @@ Commands
 Configuration: --config, else $GGUF_EXPERTS_CONFIG, else ./config.json, else five small demonstration experts.
 `;
 
+async function help(): Promise<number> {
+  process.stdout.write(usage);
+  return 0;
+}
+
 const configFor = (configPath: string | undefined) =>
   loadConfig({ configPath: configPath ?? null, env: process.env, workingDirectory: process.cwd() });
 
@@ -42,10 +47,7 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
   route: (args) => route(args, { loadConfig: configFor }),
   doctor: (args) => doctor(args, { loadConfig: configFor, createEngine }),
   download,
-  help: async () => {
-    process.stdout.write(usage);
-    return 0;
-  },
+  help,
   version: async () => {
     process.stdout.write(`${packageVersion}\n`);
     return 0;
@@ -62,7 +64,9 @@ async function main(argv: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  return command(args);
+  // `download` has a page of its own; the others are short enough for the one above.
+  const wantsHelp = name !== "download" && args.some((argument) => argument === "--help" || argument === "-h");
+  return wantsHelp ? help() : command(args);
 }
 
 // A reader that has seen enough (`doctor | head -1`) is no failure.

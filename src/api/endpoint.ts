@@ -7,7 +7,9 @@ export interface Call<Body> {
   readonly body: Body;
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
-  /** Fires when the client leaves. */
+  /** A known API key was sent, or none is configured; false only at public endpoints. */
+  readonly authorised: boolean;
+  /** Fires when the client leaves or the server withdraws the request. */
   readonly signal: AbortSignal;
 }
 
@@ -50,6 +52,10 @@ export interface Endpoint<Body = unknown> {
   readonly streamItem?: ZodType;
   /** Statuses other than 200 that carry `response`, and when, for the documentation. */
   readonly otherStatuses?: Readonly<Record<number, string>>;
+  /** Statuses with an error body beyond those that every route shares, and when, for the documentation. */
+  readonly errors?: Readonly<Record<number, string>>;
+  /** Headers of a 200 and what they say, for the documentation. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Answered without an API key: health only. */
   readonly public?: boolean;
   handle(call: Call<Body>): Promise<Reply> | Reply;

@@ -11,23 +11,30 @@ export const errorResponse = z.object({
   }),
 });
 
-const getErrors: Readonly<Record<number, string>> = {
-  401: "An API key is configured, and the request brought none or a wrong one",
-  404: "No such model, expert or route",
-  500: "A bug; the log has the details under the request's id",
-};
+const internalError = { 500: "A bug; the log has the details under the request's id" } as const;
+const methodError = { 405: "The answer to any other method on this path" } as const;
 
-const postErrors: Readonly<Record<number, string>> = {
-  400: "The body is not JSON, a field is wrong, or the prompt is longer than the context",
+const keyErrors = {
   401: "An API key is configured, and the request brought none or a wrong one",
-  404: "No such model; the message lists the known ones",
+  503: "The server is shutting down",
+} as const;
+
+const bodyErrors = {
+  400: "The body is not JSON, a field is wrong, or the input is longer than the context",
   413: "The body is larger than the server accepts",
-  429: "The queue is full; Retry-After says when to come back",
-  500: "A bug; the log has the details under the request's id",
-  503: "Loading failed or the server is shutting down; Retry-After says when to come back",
-  504: "The deadline passed",
-  507: "The model is larger than the memory budget",
-};
+} as const;
+
+const requestIdHeader = "The x-request-id that was sent, where it is well formed, else a new one; also in the log";
+
+function errorsOf(endpoint: Endpoint): Readonly<Record<number, string>> {
+  return {
+    ...(endpoint.public === true ? {} : keyErrors),
+    ...(endpoint.body === undefined ? {} : bodyErrors),
+    ...methodError,
+    ...internalError,
+    ...endpoint.errors,
+  };
+}
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -42,7 +49,9 @@ export function openapiDocument(endpoints: readonly Endpoint<any>[], version: st
     info: {
       title: "gguf-experts",
       version,
-      description: "Expert language models behind one OpenAI-compatible endpoint.",
+      description:
+        "Expert language models behind one OpenAI-compatible endpoint. A path that does not exist gets 404, and what is " +
+        "no HTTP request 400, 408 or 431, each with the body of an error.",
       license: { name: "MIT", identifier: "MIT" },
     },
     tags: [...new Set(endpoints.map((endpoint) => endpoint.tag))].map((name) => ({ name })),
@@ -94,20 +103,23 @@ function responses(endpoint: Endpoint): Json {
   const json =
     endpoint.response === undefined ? {} : { "application/json": { schema: jsonSchema(endpoint.response, "output") } };
   const text = endpoint.textType === undefined ? {} : { [endpoint.textType]: { schema: { type: "string" } } };
-  const errors = Object.entries(endpoint.method === "post" ? postErrors : getErrors)
-    .filter(([status]) => endpoint.public !== true || status === "500")
-    .map(([status, description]) => [
-      status,
-      { description, content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } } },
-    ]);
-  const others = Object.entries(endpoint.otherStatuses ?? {}).map(([status, description]) => [
+  const errors = Object.entries(errorsOf(endpoint)).map(([status, description]): [string, Json] => [
     status,
-    { description, content: json },
+    {
+      description,
+      headers: errorHeaders(Number(status)),
+      content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+    },
+  ]);
+  const others = Object.entries(endpoint.otherStatuses ?? {}).map(([status, description]): [string, Json] => [
+    status,
+    { description, headers: headersOf({ "x-request-id": requestIdHeader }), content: json },
   ]);
   return {
     200: {
       description:
         endpoint.streamItem === undefined ? "The answer" : "The answer, whole or with `stream: true` as events",
+      headers: headersOf({ "x-request-id": requestIdHeader, ...endpoint.headers }),
       content: {
         ...json,
         ...text,
@@ -119,6 +131,22 @@ function responses(endpoint: Endpoint): Json {
     ...Object.fromEntries(errors),
     ...Object.fromEntries(others),
   };
+}
+
+function errorHeaders(status: number): Json {
+  return headersOf({
+    "x-request-id": requestIdHeader,
+    "x-should-retry": "false where the same request cannot succeed later; else absent",
+    ...(status === 429 || status === 503 ? { "retry-after": "Seconds to wait, where a retry may help" } : {}),
+    ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
+    ...(status === 405 ? { allow: "The methods of this path" } : {}),
+  });
+}
+
+function headersOf(descriptions: Readonly<Record<string, string>>): Json {
+  return Object.fromEntries(
+    Object.entries(descriptions).map(([name, description]) => [name, { description, schema: { type: "string" } }]),
+  );
 }
 
 /** OpenAPI 3.1 cannot describe the framing of events, so the text does. */

@@ -2,11 +2,11 @@
 // May import the lower layers' types.
 import type { ChatService } from "../chat/contract.ts";
 import type { Clock } from "../core/clock.ts";
+import type { StatsSnapshot } from "../core/stats-snapshot.ts";
 import type { EngineDescription } from "../engine/engine.ts";
 import type { ModelFileState } from "../engine/model-files.ts";
 import type { Embedder, Expert } from "../experts/expert.ts";
 import type { PoolStatus } from "../pool/pool.ts";
-import type { StatsSnapshot } from "../telemetry/request-stats.ts";
 
 export interface ProbeResult {
   /** The expert produced at least one token, visible or reasoning. */

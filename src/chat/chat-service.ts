@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import { AbandonedError, invalidRequest, modelNotFound, PublicError } from "../core/errors.ts";
 import type { RequestRecorder } from "../core/request-record.ts";
-import type { ChatMessage, EmbeddingModel, TextModel, Token } from "../engine/engine.ts";
+import type { ChatMessage, EmbeddingModel, GenerationRequest, TextModel, Token } from "../engine/engine.ts";
 import type { ModelFiles } from "../engine/model-files.ts";
 import type { ExpertCatalogue } from "../experts/catalogue.ts";
 import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
@@ -20,7 +20,7 @@ import type {
   GenerationLimits,
   Routing,
 } from "./contract.ts";
-import { refuseHopelessPrompt } from "./prompt-limit.ts";
+import { refuseHopelessConversation, refuseHopelessPrompt } from "./prompt-limit.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import { StopScanner } from "./stop-sequences.ts";
 
@@ -51,10 +51,8 @@ class PooledChatService implements ChatService {
   async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
     const lastUser = request.messages.findLast((message) => message.role === "user");
     const routing = (ledger: RequestLedger) => this.#choose(request, lastUser?.content ?? "", ledger);
-    yield* this.#answer("chat", routing, request, signal, (model, expert) => {
-      // What the assistant said before is left out: templates may drop its reasoning.
-      const asked = request.messages.filter(({ role }) => role !== "assistant");
-      refuseHopelessPrompt(model, asked.map(({ content }) => content).join("\n"), "messages");
+    yield* this.#answer("chat", "messages", routing, request, signal, (model, expert) => {
+      refuseHopelessConversation(model, request.messages);
       const messages = withSystemPrompt(request.messages, expert.systemPrompt);
       // A last message of the assistant is the beginning of the answer: the model continues it.
       const addGenerationPrompt = messages.at(-1)?.role !== "assistant";
@@ -63,12 +61,12 @@ class PooledChatService implements ChatService {
   }
 
   async *complete(request: CompletionRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
-    const { prompt } = request;
+    const { prompt, promptField } = request;
     const routing = (ledger: RequestLedger) =>
       this.#choose({ model: request.model, forceRouting: false }, typeof prompt === "string" ? prompt : "", ledger);
-    yield* this.#answer("completion", routing, request, signal, (model) => {
+    yield* this.#answer("completion", promptField, routing, request, signal, (model) => {
       if (typeof prompt !== "string") return prompt;
-      refuseHopelessPrompt(model, prompt, "prompt");
+      refuseHopelessPrompt(model, prompt, promptField);
       return model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
     });
   }
@@ -84,6 +82,7 @@ class PooledChatService implements ChatService {
       ledger.leased(lease);
       const model = lease.model;
       if (model.kind !== "embedding") throw new Error(`${embedder.id} was loaded for text`);
+      const startMs = clock.nowMs();
       const vectors: Float32Array[] = [];
       let promptTokens = 0;
       for (const [index, input] of request.inputs.entries()) {
@@ -91,7 +90,8 @@ class PooledChatService implements ChatService {
         vectors.push(vector);
         promptTokens += tokens;
       }
-      ledger.finish({ promptTokens, cachedTokens: 0, generatedTokens: 0, promptMs: 0, generatedMs: 0 });
+      const promptMs = clock.nowMs() - startMs;
+      ledger.finish({ promptTokens, cachedTokens: 0, generatedTokens: 0, promptMs, generatedMs: 0 });
       return { model: embedder.id, vectors, promptTokens };
     } catch (error) {
       ledger.fail(error, signal);
@@ -125,6 +125,7 @@ class PooledChatService implements ChatService {
 
   async *#answer(
     kind: "chat" | "completion",
+    promptField: string,
     choose: (ledger: RequestLedger) => Promise<{ readonly expert: Expert; readonly routing: Routing }>,
     limits: GenerationLimits,
     signal: AbortSignal,
@@ -141,7 +142,9 @@ class PooledChatService implements ChatService {
       const model = lease.model;
       if (model.kind !== "text") throw new Error(`${expert.id} was loaded for embeddings`);
       const promptTokens = promptOf(model, expert);
-      yield* this.#generate(kind, model, promptTokens, limits, expert.sampling, signal, ledger);
+      const sampling = { ...expert.sampling, ...limits.sampling };
+      const generation = { promptTokens, promptField, maxTokens: limits.maxTokens, sampling };
+      yield* this.#generate(model, generation, limits.stop, signal, ledger);
     } catch (error) {
       ledger.fail(error, signal);
       throw error;
@@ -153,26 +156,18 @@ class PooledChatService implements ChatService {
   }
 
   async *#generate(
-    kind: "chat" | "completion",
     model: TextModel,
-    promptTokens: readonly Token[],
-    limits: GenerationLimits,
-    defaults: Sampling,
+    request: GenerationRequest,
+    stop: readonly string[],
     signal: AbortSignal,
     ledger: RequestLedger,
   ): AsyncGenerator<AnswerEvent, void, void> {
-    const scanner = new StopScanner(limits.stop);
+    const scanner = new StopScanner(stop);
     const startMs = this.#parts.clock.nowMs();
     let started = false;
     let promptReadMs = startMs;
     let cachedTokens = 0;
     let generatedTokens = 0;
-    const request = {
-      promptTokens,
-      promptField: kind === "chat" ? ("messages" as const) : ("prompt" as const),
-      maxTokens: limits.maxTokens,
-      sampling: { ...defaults, ...limits.sampling },
-    };
     for await (const event of model.generate(request, signal)) {
       switch (event.type) {
         case "prefill":
@@ -191,7 +186,7 @@ class PooledChatService implements ChatService {
           }
           if (scan.stopped) {
             const timings = {
-              promptTokens: promptTokens.length,
+              promptTokens: request.promptTokens.length,
               cachedTokens,
               generatedTokens,
               promptMs: promptReadMs - startMs,
@@ -233,7 +228,7 @@ class PooledChatService implements ChatService {
             "model_not_supported",
           );
         }
-        throw modelNotFound(named, this.#parts.catalogue.knownNames);
+        throw modelNotFound(named, [...this.#parts.catalogue.knownNames, "auto"]);
       }
       ledger.expertId = expert.id;
       ledger.routingSource = "request";
@@ -257,16 +252,15 @@ class PooledChatService implements ChatService {
   /** The router's choice, or where its file is not there the likeliest expert whose file is. */
   async #firstOnDisk(chosenId: string, scores: Readonly<Record<string, number>>): Promise<Expert> {
     const { catalogue, files } = this.#parts;
-    const chosen = catalogue.find(chosenId);
-    if (chosen === undefined) throw new Error(`the router chose ${chosenId}, which is no expert`);
-    const ranked = Object.entries(scores)
-      .sort((left, right) => right[1] - left[1])
-      .map(([id]) => catalogue.find(id))
-      .filter((expert) => expert !== undefined);
-    for (const expert of [chosen, ...ranked]) {
+    const ranked = catalogue.experts.toSorted((left, right) => (scores[right.id] ?? 0) - (scores[left.id] ?? 0));
+    const chosen = ranked.filter(({ id }) => id === chosenId);
+    for (const expert of [...chosen, ...ranked]) {
       if ((await files.look(expert.modelPath)).state === "present") return expert;
     }
-    return chosen;
+    throw new PublicError(
+      `No expert can answer: no model file of ${catalogue.ids.join(", ")} can be used. GET /experts says why.`,
+      { status: 503, type: "unavailable_error", code: "no_expert_available", shouldRetry: false },
+    );
   }
 
   #embedderFor(model: string | null): Embedder {

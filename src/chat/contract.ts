@@ -24,6 +24,8 @@ export interface CompletionRequest extends GenerationLimits {
   readonly model: string | null;
   /** Text as it stands: no template, special tokens are parsed as llama-server does. */
   readonly prompt: string | readonly number[];
+  /** Where the prompt stood in the caller's request, for errors: `prompt` or `prompt[1]`. */
+  readonly promptField: string;
 }
 
 export interface EmbeddingRequest {

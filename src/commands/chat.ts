@@ -1,5 +1,5 @@
 // The `chat` command: a terminal chat through the server's own use case, with the history kept here.
-// May import what stands below commands/; the opened service and both streams come as parameters.
+// May import what stands below commands/; the opened service and the streams come as parameters.
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
@@ -22,6 +22,8 @@ export interface ChatParts {
   /** A terminal gets a prompt and line editing; otherwise each line is a prompt and only the answers are written. */
   readonly input: Readable & { readonly isTTY?: boolean };
   readonly output: Writable & { readonly isTTY?: boolean };
+  /** Errors go here, so that piped answers stay clean; absent: the process's standard error. */
+  readonly errorOutput?: Writable;
 }
 
 /**
@@ -29,6 +31,7 @@ export interface ChatParts {
  * terminal to see it, 2 for arguments that it does not know or an unknown model.
  */
 export async function chat(args: readonly string[], parts: ChatParts): Promise<number> {
+  const errorOutput = parts.errorOutput ?? process.stderr;
   let configPath: string | undefined;
   let names: readonly string[];
   try {
@@ -37,17 +40,18 @@ export async function chat(args: readonly string[], parts: ChatParts): Promise<n
     configPath = parsed.values.config;
     names = parsed.positionals;
   } catch (error) {
-    parts.output.write(`chat: ${messageOf(error)}\nUsage: chat [MODEL] [--config FILE]\n`);
+    errorOutput.write(`chat: ${messageOf(error)}\nUsage: chat [MODEL] [--config FILE]\n`);
     return 2;
   }
   const opened = await parts.openChat(configPath);
   try {
-    const session = new ChatSession(opened, parts.output, parts.input.isTTY === true && parts.output.isTTY === true);
+    const interactive = parts.input.isTTY === true && parts.output.isTTY === true;
+    const session = new ChatSession(opened, { output: parts.output, errorOutput, interactive });
     const [name] = names;
     if (name !== undefined) {
       const problem = session.chooseModel(name);
       if (problem !== null) {
-        parts.output.write(`chat: ${problem}\n`);
+        errorOutput.write(`chat: ${problem}\n`);
         return 2;
       }
     }
@@ -87,10 +91,10 @@ async function converse(session: ChatSession, { input, output }: ChatParts): Pro
   if (interactive) output.write(`${session.greeting()}\n`);
   promptUser();
   for (;;) {
-    const { value: line, done } = await iterator.next();
-    if (done === true) break;
+    const next: IteratorResult<string, unknown> = await iterator.next();
+    if (next.done === true) break;
     interrupted = false;
-    if ((await session.handle(line)) === "quit" || left) break;
+    if ((await session.handle(next.value)) === "quit" || left) break;
     promptUser();
   }
   lines.close();
@@ -113,6 +117,7 @@ class ChatSession {
   readonly #service: ChatService;
   readonly #catalogue: ExpertCatalogue;
   readonly #output: Writable;
+  readonly #errorOutput: Writable;
   #model: string | null = null;
   #system: string | null = null;
   #history: ChatMessage[] = [];
@@ -121,10 +126,18 @@ class ChatSession {
   #answers = 0;
   #generatedTokens = 0;
 
-  constructor(opened: OpenedChat, output: Writable, interactive: boolean) {
+  constructor(
+    opened: OpenedChat,
+    {
+      output,
+      errorOutput,
+      interactive,
+    }: { readonly output: Writable; readonly errorOutput: Writable; readonly interactive: boolean },
+  ) {
     this.#service = opened.service;
     this.#catalogue = new ExpertCatalogue(opened.experts);
     this.#output = output;
+    this.#errorOutput = errorOutput;
     this.interactive = interactive;
   }
 
@@ -155,26 +168,34 @@ class ChatSession {
     const [, command, argument = ""] = /^\/([a-z]+)(?:\s+(.*))?$/s.exec(text) ?? [];
     if (command === undefined) await this.#answer(text);
     else if (command === "quit" || command === "exit") return "quit";
-    else this.#say(this.#obey(command, argument));
+    else this.#obey(command, argument);
     return "next";
   }
 
-  #obey(command: string, argument: string): string {
+  #obey(command: string, argument: string): void {
     switch (command) {
       case "help":
-        return help;
-      case "model":
-        return (argument === "" ? null : this.chooseModel(argument)) ?? `Model: ${this.#model ?? "auto"}.`;
+        this.#say(help);
+        break;
+      case "model": {
+        const problem = argument === "" ? null : this.chooseModel(argument);
+        if (problem === null) this.#say(`Model: ${this.#model ?? "auto"}.`);
+        else this.#complain(problem);
+        break;
+      }
       case "new":
         this.#history = [];
-        return "A new conversation.";
+        this.#say("A new conversation.");
+        break;
       case "system":
         this.#system = argument === "" ? null : argument;
-        return this.#system === null ? "No system message." : "The system message is set.";
+        this.#say(this.#system === null ? "No system message." : "The system message is set.");
+        break;
       case "stats":
-        return this.#stats();
+        this.#say(this.#stats());
+        break;
       default:
-        return `/${command} is no command; /help lists them.`;
+        this.#complain(`/${command} is no command; /help lists them.`);
     }
   }
 
@@ -225,7 +246,8 @@ class ChatSession {
     this.#running = null;
     if (problem !== null) {
       this.failed = true;
-      this.#say(`${answer === "" ? "" : "\n"}error: ${problem}`);
+      if (answer !== "") this.#say("");
+      this.#complain(`error: ${problem}`);
     } else {
       if (answer !== "" || !this.interactive) this.#say("");
       if (running.signal.aborted) this.#note("stopped");
@@ -263,6 +285,10 @@ class ChatSession {
 
   #say(text: string): void {
     this.#output.write(`${text}\n`);
+  }
+
+  #complain(text: string): void {
+    this.#errorOutput.write(`${text}\n`);
   }
 
   /** A dim line that only a person at a terminal needs. */

@@ -46,10 +46,18 @@ export async function serve(args: readonly string[], parts: ServeParts): Promise
   for (const line of source.lines) log.info({}, line);
   if (source.warning !== null) log.warn({}, source.warning);
   for (const warning of config.warnings) log.warn({}, warning);
-  for (const line of await app.describe()) log.info({}, line);
+  const description = await app.describe();
+  for (const line of description.lines) log.info({}, line);
+  for (const warning of description.warnings) log.warn({}, warning);
   for (const line of exposureWarnings(config)) log.warn({}, line);
   log.info({}, `listening on ${server.url}`);
   const warming = app.warmUp();
+  // A bug in one request must not take the others with it.
+  process.on("unhandledRejection", (reason) => log.error({ err: reason }, "a failure that nobody handled"));
+  // The default would end the process without a drain, for example when the terminal closes.
+  process.on("SIGHUP", () =>
+    log.warn({}, "SIGHUP: this version does not reload its configuration; restart it instead"),
+  );
 
   const signal = await firstSignal();
   log.info({ signal, drainTimeoutMs: config.server.drainTimeoutMs }, "draining: no new requests, running answers end");

@@ -107,8 +107,8 @@ export interface RenderedPrompt {
 
 export interface GenerationRequest {
   readonly promptTokens: readonly Token[];
-  /** The field of the caller's request that the prompt came from, for errors. */
-  readonly promptField: "messages" | "prompt";
+  /** Where the prompt stood in the caller's request, for errors: `messages`, `prompt` or `prompt[1]`. */
+  readonly promptField: string;
   /** Null: up to the end of the context. 0 reads the prompt and generates nothing. */
   readonly maxTokens: number | null;
   readonly sampling: Sampling;

@@ -7,12 +7,13 @@ import type { Dialect, Endpoint, ErrorRenderer, Reply } from "../api/endpoint.ts
 import { validate } from "../api/validation.ts";
 import type { ServerConfig } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
+import { deferred } from "../core/deferred.ts";
 import { clip, PublicError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { createKeyCheck } from "./api-keys.ts";
 import { closestPaths } from "./closest-paths.ts";
 import { errorBody, errorResponse, type ErrorContext } from "./error-response.ts";
-import { eventStream, type StreamOutcome } from "./event-stream.ts";
+import { eventStream, type EventStream, type StreamOutcome } from "./event-stream.ts";
 import { readJson } from "./request-body.ts";
 
 export interface HttpOptions {
@@ -39,6 +40,8 @@ export interface HttpApp {
   readonly fetch: (request: Request, bindings?: object) => Response | Promise<Response>;
   /** Asks by path, for tests. */
   readonly request: (path: string, init?: RequestInit) => Response | Promise<Response>;
+  /** Answers every request under way with `error` now: as its status and body, or as a stream's last event. */
+  readonly abortAll: (error: PublicError) => void;
 }
 
 type StreamReply = Extract<Reply, { kind: "stream" }>;
@@ -46,7 +49,8 @@ type StreamReply = Extract<Reply, { kind: "stream" }>;
 export function createHttpApp(options: HttpOptions): HttpApp {
   const { clock, server } = options;
   const app = new Hono<Env>({ strict: false });
-  const checkKey = createKeyCheck(server.apiKeys);
+  const refuseKey = createKeyCheck(server.apiKeys);
+  const running = new Set<Exchange>();
   const routes = options.dialects.flatMap((dialect) =>
     dialect.endpoints.map((endpoint) => ({ endpoint, renderError: dialect.renderError })),
   );
@@ -71,13 +75,12 @@ export function createHttpApp(options: HttpOptions): HttpApp {
 
   for (const { endpoint, renderError } of routes) {
     app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (context) =>
-      new Exchange(options, context, renderError).run(async (signal) => {
-        if (endpoint.public !== true) checkKey(context.req.raw.headers);
+      new Exchange(options, running, context, renderError).run(async (signal) => {
+        const refusal = refuseKey(context.req.raw.headers);
+        if (refusal !== null && endpoint.public !== true) throw refusal;
         return endpoint.handle({
-          body:
-            endpoint.body === undefined
-              ? undefined
-              : validate(endpoint.body, await readJson(context.req.raw, server.maxBodyBytes)),
+          authorised: refusal === null,
+          body: await bodyOf(endpoint, context.req.raw, server.maxBodyBytes),
           params: context.req.param(),
           query: context.req.query(),
           signal,
@@ -89,8 +92,9 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.notFound(async (context) => {
     const { path, method } = context.req;
     const allowed = routes.filter(({ endpoint }) => pathPattern(endpoint.path).test(path));
-    const response = await new Exchange(options, context, undefined).run(() => {
-      checkKey(context.req.raw.headers);
+    const response = await new Exchange(options, running, context, undefined).run(() => {
+      const refusal = refuseKey(context.req.raw.headers);
+      if (refusal !== null) throw refusal;
       throw allowed.length > 0
         ? methodNotAllowed(
             method,
@@ -108,7 +112,17 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.onError((thrown, context) =>
     errorResponse(thrown, { log: options.log, requestId: context.get("requestId"), renderError: undefined }, false),
   );
-  return app;
+  return {
+    fetch: app.fetch,
+    request: app.request,
+    abortAll: (error) => {
+      for (const exchange of running) exchange.abort(error);
+    },
+  };
+}
+
+async function bodyOf(endpoint: Endpoint, request: Request, maxBytes: number): Promise<unknown> {
+  return endpoint.body === undefined ? undefined : validate(endpoint.body, await readJson(request, maxBytes));
 }
 
 /** One request from its handler to the end of its response. */
@@ -116,66 +130,94 @@ class Exchange {
   readonly #options: HttpOptions;
   readonly #context: Context<Env>;
   readonly #errors: ErrorContext;
+  readonly #running: Set<Exchange>;
+  /** Fires when the client leaves: nothing is written any more. */
   readonly #leave = new AbortController();
+  /** Fires when the client leaves or the server aborts the exchange: the work behind it ends. */
+  readonly #work = new AbortController();
+  readonly #aborted = deferred<never>();
+  #stream: EventStream | null = null;
 
-  constructor(options: HttpOptions, context: Context<Env>, renderError: ErrorRenderer | undefined) {
+  /** `running`: holds the exchange from its run to the end of its response. */
+  constructor(
+    options: HttpOptions,
+    running: Set<Exchange>,
+    context: Context<Env>,
+    renderError: ErrorRenderer | undefined,
+  ) {
     this.#options = options;
+    this.#running = running;
     this.#context = context;
     this.#errors = { log: options.log, requestId: context.get("requestId"), renderError };
+    // Aborted while nobody waits for it, it is no failure.
+    this.#aborted.promise.catch(() => {});
+    const leave = () => {
+      running.delete(this);
+      this.#work.abort();
+    };
+    this.#leave.signal.addEventListener("abort", leave, { once: true });
     const connection = context.req.raw.signal;
     if (connection.aborted) this.#leave.abort();
     else connection.addEventListener("abort", () => this.#leave.abort(), { once: true });
   }
 
-  /** `handle`'s signal fires when the client leaves. Never rejects: what is thrown is rendered. */
+  /** Answers with `error` at once; the work is told to end, and not waited for. */
+  abort(error: PublicError): void {
+    if (this.#stream === null) this.#aborted.reject(error);
+    else this.#stream.fail(error);
+    this.#work.abort();
+  }
+
+  /** `handle`'s signal fires when the client leaves or the exchange is aborted. Never rejects: what is thrown is rendered. */
   async run(handle: (signal: AbortSignal) => Promise<Reply> | Reply): Promise<Response> {
+    this.#running.add(this);
     try {
-      const reply = await handle(this.#leave.signal);
-      if (reply.kind === "stream") return await this.#stream(reply);
+      const reply = await Promise.race([handle(this.#work.signal), this.#aborted.promise]);
+      if (reply.kind === "stream") return await this.#startStream(reply);
       const response =
         reply.kind === "text"
           ? new Response(reply.body, { headers: { "content-type": reply.contentType } })
           : Response.json(reply.body, { status: reply.status ?? 200, headers: reply.headers ?? {} });
-      this.#log(response, "complete");
+      this.#end(response, "complete");
       return response;
     } catch (thrown) {
       const left = this.#leave.signal.aborted;
       const response = errorResponse(thrown, this.#errors, left);
-      this.#log(response, left ? "left" : "failed");
+      this.#end(response, left ? "left" : "failed");
       return response;
     }
   }
 
-  async #stream(reply: StreamReply): Promise<Response> {
+  async #startStream(reply: StreamReply): Promise<Response> {
     const { clock, server } = this.#options;
     const first = reply.items.next();
-    await settledWithin(first, firstItemMs, clock);
-    const response = new Response(
-      eventStream({
-        items: reply.items,
-        first,
-        leave: this.#leave,
-        heartbeatMs: server.heartbeatMs,
-        stallMs,
-        clock,
-        renderError: (thrown) => errorBody(thrown, this.#errors),
-        onStall: () => this.#context.env.outgoing?.destroy(),
-        onEnd: (outcome) => this.#log(response, outcome),
-      }),
-      {
-        headers: {
-          "content-type": "text/event-stream; charset=utf-8",
-          "cache-control": "no-cache, no-transform",
-          // Proxies must not hold the events back.
-          "x-accel-buffering": "no",
-          ...reply.headers,
-        },
+    await settledWithin(Promise.race([first, this.#aborted.promise]), firstItemMs, clock);
+    const stream = eventStream({
+      items: reply.items,
+      first,
+      leave: this.#leave,
+      heartbeatMs: server.heartbeatMs,
+      stallMs,
+      clock,
+      renderError: (thrown) => errorBody(thrown, this.#errors),
+      onStall: () => this.#context.env.outgoing?.destroy(),
+      onEnd: (outcome) => this.#end(response, outcome),
+    });
+    this.#stream = stream;
+    const response = new Response(stream.body, {
+      headers: {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache, no-transform",
+        // Proxies must not hold the events back.
+        "x-accel-buffering": "no",
+        ...reply.headers,
       },
-    );
+    });
     return response;
   }
 
-  #log(response: Response, outcome: StreamOutcome): void {
+  #end(response: Response, outcome: StreamOutcome): void {
+    this.#running.delete(this);
     const { log, clock } = this.#options;
     const { method, path } = this.#context.req;
     const fields = {

@@ -32,8 +32,16 @@ export function encodeEvent(item: StreamItem): Uint8Array {
   return encoder.encode(`data: ${"raw" in item ? item.raw : JSON.stringify(item.json)}\n\n`);
 }
 
-export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+export interface EventStream {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Ends the stream with an error event now, without waiting for the item under way. */
+  fail(thrown: unknown): void;
+}
+
+export function eventStream(options: EventStreamOptions): EventStream {
   const { items, clock, leave } = options;
+  let fail: EventStream["fail"] = nothing;
+  let ended = false;
   let next: Promise<IteratorResult<StreamItem, void>> | undefined = options.first;
   let cancelTimer = nothing;
 
@@ -46,7 +54,18 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
     });
   };
 
-  return new ReadableStream<Uint8Array>({
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      fail = (thrown) => {
+        if (ended) return;
+        ended = true;
+        cancelTimer();
+        controller.enqueue(encodeEvent({ json: options.renderError(thrown) }));
+        controller.close();
+        options.onEnd("failed");
+        void items.return().catch(nothing);
+      };
+    },
     // Called when the reader wants more, and not again before it has resolved: an item is made only when it is wanted.
     async pull(controller) {
       cancelTimer();
@@ -59,21 +78,25 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
         else chunk = encodeEvent(result.value);
       } catch (thrown) {
         outcome = "failed";
-        if (!leave.signal.aborted) chunk = encodeEvent({ json: options.renderError(thrown) });
+        if (!leave.signal.aborted && !ended) chunk = encodeEvent({ json: options.renderError(thrown) });
       }
       next = undefined;
       cancelTimer();
       // Whoever left has cancelled the stream, or is about to: nothing more can be written to it.
-      if (leave.signal.aborted) return;
+      if (leave.signal.aborted || ended) return;
       if (chunk !== undefined) controller.enqueue(chunk);
       if (outcome === undefined) {
         cancelTimer = clock.setTimer(options.stallMs, options.onStall);
         return;
       }
+      ended = true;
       controller.close();
       options.onEnd(outcome);
     },
     async cancel() {
+      // Cancelled after its end: the last events were not read.
+      if (ended) return;
+      ended = true;
       cancelTimer();
       leave.abort();
       options.onEnd("left");
@@ -81,4 +104,5 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
       await items.return().catch(nothing);
     },
   });
+  return { body, fail: (thrown) => fail(thrown) };
 }

@@ -57,13 +57,15 @@ function placeOfError(text: string): string {
       {
         onError: (_code, offset, _length, line, column) => {
           const near = offset >= text.length ? "the end" : JSON.stringify(clip(text.slice(offset, offset + 20)));
-          place ||= ` at line ${line + 1}, column ${column + 1}, near ${near}`;
+          place = ` at line ${line + 1}, column ${column + 1}, near ${near}`;
+          // Nothing after the first error is wanted, and there may be a million more.
+          throw new Error("found");
         },
       },
       { disallowComments: true, allowTrailingComma: false },
     );
   } catch {
-    // The finder is recursive: a text nested too deep for it keeps its message without a place.
+    // Found; or the finder, which is recursive, met a text nested too deep: its message has no place then.
   }
   return place;
 }

@@ -1,12 +1,13 @@
 // Listens on a port and closes in order: the socket's side of the HTTP application. The only importer of the adapter.
 // May import core/.
-import { createServer } from "node:http";
+import { createServer, STATUS_CODES, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { PublicError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { HttpApp } from "./app.ts";
-import { errorResponse } from "./error-response.ts";
+import { errorResponse, openaiErrorBody } from "./error-response.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -22,28 +23,35 @@ export interface HttpServer {
   readonly port: number;
   /** Where it listens, for example `http://127.0.0.1:8082`. */
   readonly url: string;
-  /** Takes no new connection, lets running answers end, and cuts those that still run after `deadlineMs`. */
+  /**
+   * Takes no new connection and lets running answers end; those that still run after `deadlineMs` end with an error,
+   * and connections that are open half a second later are cut.
+   */
   close(deadlineMs: number): Promise<void>;
 }
 
+/** What readers get to take the errors that end their answers at the drain's deadline. */
+const lastWordsMs = 500;
+
 /** Rejects with a PublicError where the address cannot be had. */
-export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: HttpServerOptions): Promise<HttpServer> {
+export async function startHttpServer(
+  app: Pick<HttpApp, "fetch" | "abortAll">,
+  options: HttpServerOptions,
+): Promise<HttpServer> {
   const { host, log } = options;
   let closing = false;
   // Connections without a request under way. Node's own list of idle ones lacks those that never sent any, as clients
   // open them in advance; a close would wait for them until their headers time out.
   const quietSockets = new Set<Socket>();
+  const responses = new WeakMap<Duplex, ServerResponse>();
   const listener = getRequestListener((request, bindings) => app.fetch(request, bindings), {
     overrideGlobalObjects: false,
+    // For HTTP/1.0, as simple health checkers speak it: there the Host header may be missing.
+    hostname: "localhost",
     // Reached only by requests that never become one: a host header that is none, a path with a backslash.
     errorHandler: (error) =>
       errorResponse(
-        new PublicError(error instanceof Error ? error.message : "The request is malformed.", {
-          status: 400,
-          type: "invalid_request_error",
-          code: "malformed_request",
-          shouldRetry: false,
-        }),
+        malformed(400, error instanceof Error ? error.message : "The request is malformed."),
         { log, requestId: "none", renderError: undefined },
         false,
       ),
@@ -58,18 +66,33 @@ export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: Http
       // Longer than the idle time of common proxies, so that the proxy closes first and never writes into a closed socket.
       keepAliveTimeout: 75_000,
       noDelay: true,
+      // Checked below, where the answer has a body.
+      requireHostHeader: false,
     },
     (request, response) => {
       const { socket } = request;
       quietSockets.delete(socket);
+      responses.set(socket, response);
       if (closing) response.setHeader("connection", "close");
       response.once("close", () => {
         if (closing) setImmediate(() => socket.destroySoon());
         else if (!socket.destroyed) quietSockets.add(socket);
       });
+      if (request.headers.host === undefined && request.httpVersion !== "1.0") {
+        response.shouldKeepAlive = false;
+        response.writeHead(400, { "content-type": "application/json" });
+        response.end(JSON.stringify(openaiErrorBody(malformed(400, "The request has no Host header."))));
+        return;
+      }
       void listener(request, response);
     },
   );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const answered = responses.get(socket);
+    const isMidAnswer = answered?.headersSent === true && !answered.writableFinished;
+    if (error.code === "ECONNRESET" || !socket.writable || isMidAnswer) socket.destroy();
+    else socket.end(parserRefusal(error), () => socket.destroy());
+  });
   server.on("connection", (socket) => {
     quietSockets.add(socket);
     socket.once("close", () => quietSockets.delete(socket));
@@ -90,11 +113,46 @@ export async function startHttpServer(app: Pick<HttpApp, "fetch">, options: Http
         server.close(() => resolve());
       });
       for (const socket of quietSockets) socket.destroy();
-      const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+      let timer = setTimeout(() => {
+        app.abortAll(shutDown());
+        timer = setTimeout(() => server.closeAllConnections(), lastWordsMs);
+      }, deadlineMs);
       await closed;
-      clearTimeout(deadline);
+      clearTimeout(timer);
     },
   };
+}
+
+function shutDown(): PublicError {
+  return new PublicError("The server is shutting down; this answer was not finished in time.", {
+    status: 503,
+    type: "unavailable_error",
+    code: "draining",
+    retryAfterS: 5,
+  });
+}
+
+function malformed(status: number, message: string): PublicError {
+  const code = status === 408 ? "request_timeout" : status === 431 ? "headers_too_large" : "malformed_request";
+  return new PublicError(message, { status, type: "invalid_request_error", code, shouldRetry: status === 408 });
+}
+
+/** The whole answer, head and body, to what Node's parser refuses: there is no request then, and no response object. */
+function parserRefusal(error: NodeJS.ErrnoException): string {
+  const refusals: Readonly<Record<string, PublicError>> = {
+    HPE_HEADER_OVERFLOW: malformed(431, "The request's headers are larger than this server accepts (16 KiB)."),
+    ERR_HTTP_REQUEST_TIMEOUT: malformed(408, "The request did not come whole in time."),
+  };
+  const refusal = refusals[error.code ?? ""] ?? malformed(400, `This is no HTTP request: ${error.message}.`);
+  const body = JSON.stringify(openaiErrorBody(refusal));
+  const lines = [
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
+    "content-type: application/json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...(refusal.shouldRetry ? [] : ["x-should-retry: false"]),
+    "connection: close",
+  ];
+  return `${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): PublicError {

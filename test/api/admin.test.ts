@@ -88,6 +88,8 @@ describe("GET /health", () => {
     const unknown = await get(app, "/health/experts/nobody");
     expect(unknown.status).toBe(404);
     expect(unknown.body.error.message).toContain("aya_expanse_multilingual");
+    const long = await get(app, `/health/experts/${"x".repeat(5000)}`);
+    expect(long.body.error.message.length).toBeLessThan(300);
   });
 });
 

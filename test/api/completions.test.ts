@@ -63,6 +63,8 @@ describe("the prompt", () => {
     [[[1], []], "prompt[1]", "invalid_value"],
     [[[1, "a"]], "prompt[0][1]", "invalid_type"],
     [[2 ** 31], "prompt[0]", "invalid_value"],
+    [[null], "prompt[0]", "invalid_value"],
+    [["a", [1, -1]], "prompt[1][1]", "invalid_value"],
   ])("%j is refused at %s", async (prompt, param, code) => {
     const { app, chat } = setUp();
     const { status, body } = await post(app, path, { prompt });
@@ -70,6 +72,19 @@ describe("the prompt", () => {
     expect(body.error).toMatchObject({ param, code });
     expect(chat.completions).toEqual([]);
   });
+});
+
+it.each([
+  ["a", ["prompt"]],
+  [[1, 2], ["prompt"]],
+  [
+    ["a", [5]],
+    ["prompt[0]", "prompt[1]"],
+  ],
+])("tells the service where in %j each prompt stood", async (prompt, fields) => {
+  const { app, chat } = setUp();
+  await post(app, path, { prompt });
+  expect(chat.completions.map(({ promptField }) => promptField)).toEqual(fields);
 });
 
 it("takes at most 128 prompts", async () => {

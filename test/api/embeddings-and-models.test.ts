@@ -60,6 +60,8 @@ describe("POST /v1/embeddings", () => {
     [{}, "input", "input is missing"],
     [{ input: "" }, "input", "input must be a non-empty string"],
     [{ input: ["a", ""] }, "input[1]", "input[1] must be a non-empty string"],
+    [{ input: [1.5] }, "input[0]", "input[0] must be a token id (an integer from 0 to 2147483647); received 1.5."],
+    [{ input: [true] }, "input[0]", "input[0] must be a string, a token id or an array of token ids; received true."],
     [{ input: { text: "x" } }, "input", "input must be a string, an array of token ids, or an array of 1 to 2048"],
     [{ input: [] }, "input", "an array of 1 to 2048 strings or arrays of token ids; received an empty array."],
     [
@@ -150,8 +152,27 @@ describe("GET /v1/models", () => {
     expect(body).toMatchObject({ id: decodeURIComponent(alias), alias_of: "phi4_fast" });
   });
 
-  it("finds auto", async () => {
-    expect((await get(fakeHttp(), "/v1/models/auto")).body).toMatchObject({ id: "auto", status: "available" });
+  it.each([
+    ["available", [presentFile("/x")]],
+    ["available", [{ state: "missing", reason: "gone" }, presentFile("/x")]],
+    ["missing", [{ state: "missing", reason: "gone" }]],
+    [
+      "failed",
+      [
+        { state: "missing", reason: "gone" },
+        { state: "invalid", reason: "not a GGUF file" },
+      ],
+    ],
+  ] as const)("finds auto, which is %s when the files are %j", async (status, files) => {
+    const services = fakeServices({
+      poolStatus: () => poolStatus([]),
+      fileState: (id) => Promise.resolve(files[id === "phi4_fast" ? 0 : files.length - 1] ?? files[0]),
+    });
+    const { body } = await get(fakeHttp(services), "/v1/models/auto");
+    expect(model.strict().parse(body)).toEqual(body);
+    expect(body).toMatchObject({ id: "auto", status });
+    const list = await get(fakeHttp(services), "/v1/models");
+    expect(list.body.data.at(-1)).toEqual(body);
   });
 
   it("names the known ones where there is no such model", async () => {

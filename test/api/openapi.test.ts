@@ -52,7 +52,7 @@ describe("openapi.json", () => {
     expect(ok["application/json"].schema.required).toContain("routing");
     expect(ok["text/event-stream"].schema.description).toContain("[DONE]");
     expect(ok["text/event-stream"].schema.properties.object.const).toBe("chat.completion.chunk");
-    for (const status of ["400", "401", "404", "413", "429", "500", "503", "504", "507"]) {
+    for (const status of ["400", "401", "404", "405", "413", "429", "500", "503", "507"]) {
       expect(chat.responses[status].content["application/json"].schema.$ref).toBe("#/components/schemas/Error");
     }
     expect(paths["/v1/embeddings"].post.requestBody.content["application/json"].schema.required).toEqual(["input"]);
@@ -78,5 +78,49 @@ describe("openapi.json", () => {
     expect(Object.keys(paths["/metrics"].get.responses["200"].content)).toEqual([
       "text/plain; version=0.0.4; charset=utf-8",
     ]);
+  });
+
+  it("declares the statuses that a route sends, and no other", async () => {
+    const { paths } = await document();
+    const statuses = (path: string) => Object.keys((paths[path].get ?? paths[path].post).responses);
+    expect(statuses("/v1/chat/completions")).toEqual([
+      "200",
+      "400",
+      "401",
+      "404",
+      "405",
+      "413",
+      "429",
+      "500",
+      "503",
+      "507",
+    ]);
+    expect(statuses("/v1/embeddings")).toEqual(statuses("/v1/completions"));
+    expect(statuses("/experts")).toEqual(["200", "401", "405", "500", "503"]);
+    expect(statuses("/v1/models")).toEqual(statuses("/experts"));
+    expect(statuses("/v1/models/{id}")).toEqual(["200", "401", "404", "405", "500", "503"]);
+    expect(statuses("/health/experts/{id}")).toEqual(["200", "401", "404", "405", "500", "503"]);
+    expect(statuses("/health")).toEqual(["200", "405", "500", "503"]);
+  });
+
+  it("declares the headers of answers and errors", async () => {
+    const { paths } = await document();
+    const { responses } = paths["/v1/chat/completions"].post;
+    const headers = (status: string) => Object.keys(responses[status].headers);
+    expect(headers("200")).toEqual(["x-request-id", "x-expert"]);
+    expect(headers("429")).toEqual(["x-request-id", "x-should-retry", "retry-after"]);
+    expect(headers("401")).toContain("www-authenticate");
+    expect(headers("405")).toContain("allow");
+    expect(Object.keys(paths["/v1/embeddings"].post.responses["200"].headers)).toEqual(["x-request-id"]);
+    for (const { headers: each } of Object.values<{ headers: object }>(paths["/health"].get.responses)) {
+      expect(each).toHaveProperty("x-request-id");
+    }
+  });
+
+  it("knows the parameters that are not supported yet", async () => {
+    const { paths } = await document();
+    const { properties } = paths["/v1/completions"].post.requestBody.content["application/json"].schema;
+    expect(properties.logit_bias.description).toContain("Not supported yet");
+    expect(properties.prompt.anyOf).toHaveLength(3);
   });
 });

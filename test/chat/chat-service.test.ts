@@ -157,6 +157,18 @@ describe("who answers", () => {
     expect(records).toMatchObject([{ expertId: "third", routingSource: "keywords", outcome: "ok" }]);
   });
 
+  it("nobody, where no file at all can be used: 503, and no retry", async () => {
+    const { service } = bench([expert("first"), expert("second")], {
+      files: { "/models/first.gguf": { file: "missing" }, "/models/second.gguf": { file: "invalid" } },
+    });
+    await expect(collect(service.chat(ask("hello"), never))).rejects.toMatchObject({
+      status: 503,
+      code: "no_expert_available",
+      shouldRetry: false,
+      message: expect.stringMatching(/first, second/),
+    });
+  });
+
   it("nobody, for a name that nobody bears", async () => {
     const { service, records } = bench([expert("first")]);
     await expect(collect(service.chat(ask("hello", { model: "gpt" }), never))).rejects.toMatchObject({
@@ -228,11 +240,18 @@ describe("the answer", () => {
 
   it("of a completion is made from the prompt as it stands", async () => {
     const { service, engine, records } = bench([expert("first")]);
-    const request = { model: "first", prompt: [5, 6, 7], maxTokens: 2, stop: [], sampling: {} };
+    const request = {
+      model: "first",
+      prompt: [5, 6, 7],
+      promptField: "prompt[1]",
+      maxTokens: 2,
+      stop: [],
+      sampling: {},
+    };
     await collect(service.complete(request, never));
     expect(engine.generationRequests[0]).toMatchObject({
       promptTokens: [5, 6, 7],
-      promptField: "prompt",
+      promptField: "prompt[1]",
       maxTokens: 2,
     });
     expect(records).toMatchObject([{ kind: "completion", outcome: "ok" }]);

@@ -1,5 +1,6 @@
+// What is refused before it is tokenized whole, and how much of it is looked at.
 import { describe, expect, it } from "vitest";
-import { refuseHopelessPrompt } from "../../src/chat/prompt-limit.ts";
+import { refuseHopelessConversation, refuseHopelessPrompt } from "../../src/chat/prompt-limit.ts";
 
 /** A token a word, and a record of how much was tokenized. */
 function wordModel(contextTokens: number) {
@@ -15,28 +16,43 @@ function wordModel(contextTokens: number) {
 }
 
 describe("refuseHopelessPrompt", () => {
-  it("does not look at a text that is short enough", () => {
+  it("does not look at a text that can be tokenized whole", () => {
     const model = wordModel(100);
-    refuseHopelessPrompt(model, "a ".repeat(600), "messages");
+    refuseHopelessPrompt(model, "a ".repeat(100_000), "messages");
     expect(model.seen).toEqual([]);
   });
 
   it("refuses ten megabytes after a look at their beginning, with both numbers", () => {
     const model = wordModel(100);
-    expect(() => refuseHopelessPrompt(model, "abc ".repeat(2_500_000), "messages")).toThrowError(
+    expect(() => refuseHopelessPrompt(model, "abc ".repeat(2_500_000), "prompt[1]")).toThrowError(
       expect.objectContaining({
         status: 400,
         code: "context_length_exceeded",
-        param: "messages",
-        message: expect.stringMatching(/more than 301 tokens.*holds 100\b/),
+        param: "prompt[1]",
+        message: expect.stringMatching(/more than 50001 tokens.*holds 100\b/),
       }),
     );
-    expect(model.seen).toEqual([1200]);
+    expect(model.seen).toEqual([200_000]);
   });
 
-  it("lets a long text pass whose tokens are long", () => {
+  it("lets a long text pass whose tokens are few", () => {
     const model = wordModel(100);
-    refuseHopelessPrompt(model, `${"x".repeat(200)} `.repeat(20), "prompt");
-    expect(model.seen).toEqual([1200, 2400]);
+    refuseHopelessPrompt(model, `${"x".repeat(20_000)} `.repeat(30), "prompt");
+    expect(model.seen).toEqual([200_000, 400_000]);
+  });
+});
+
+describe("refuseHopelessConversation", () => {
+  const long = "abc ".repeat(100_000);
+
+  it("counts what the assistant said less: a template may drop it", () => {
+    const reasoning = [{ role: "assistant", content: long }];
+    expect(() => refuseHopelessConversation(wordModel(20_000), reasoning)).not.toThrow();
+    expect(() => refuseHopelessConversation(wordModel(10_000), reasoning)).toThrow(/more than 50001 tokens/);
+  });
+
+  it("counts all others in full", () => {
+    const asked = [{ role: "user", content: long }];
+    expect(() => refuseHopelessConversation(wordModel(20_000), asked)).toThrow(/more than 50001 tokens/);
   });
 });

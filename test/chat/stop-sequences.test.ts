@@ -1,3 +1,4 @@
+// The stop scanner: text up to the first stop string, however the pieces are cut.
 import { array, assert, constantFrom, nat, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { StopScanner } from "../../src/chat/stop-sequences.ts";

@@ -53,10 +53,12 @@ class Chat {
   readonly requests: ChatRequest[] = [];
   readonly input: PassThrough & { isTTY?: boolean } = new PassThrough();
   readonly output: PassThrough & { isTTY?: boolean } = new PassThrough();
+  readonly errorOutput = new PassThrough();
   readonly code: Promise<number>;
   closed = false;
   aborted = 0;
   text = "";
+  errors = "";
   #waiting: (() => void)[] = [];
 
   constructor(options: { args?: readonly string[]; terminal?: boolean; answers?: readonly Answer[] } = {}) {
@@ -65,6 +67,10 @@ class Chat {
     this.output.isTTY = options.terminal ?? false;
     this.output.on("data", (data: Buffer) => {
       this.text += data.toString();
+      for (const check of this.#waiting) check();
+    });
+    this.errorOutput.on("data", (data: Buffer) => {
+      this.errors += data.toString();
       for (const check of this.#waiting) check();
     });
     const service: Pick<ChatService, "chat"> = {
@@ -82,6 +88,7 @@ class Chat {
         }),
       input: this.input,
       output: this.output,
+      errorOutput: this.errorOutput,
     });
   }
 
@@ -102,10 +109,10 @@ class Chat {
     yield* answer ?? said((request.messages.at(-1)?.content ?? "").toUpperCase());
   }
 
-  /** Resolves when the output has come to hold the text. */
+  /** Resolves when one of the outputs has come to hold the text. */
   async shows(part: string): Promise<void> {
     await new Promise<void>((resolve) => {
-      const check = () => this.text.includes(part) && resolve();
+      const check = () => (this.text.includes(part) || this.errors.includes(part)) && resolve();
       this.#waiting.push(check);
       check();
     });
@@ -157,7 +164,8 @@ describe("chat in a pipe", () => {
     });
     const talk = new Chat({ answers: [failure] });
     expect(await talk.pipe("one", "two")).toBe(1);
-    expect(talk.text).toBe("error: The queue is full.\nTWO\n");
+    expect(talk.text).toBe("TWO\n");
+    expect(talk.errors).toBe("error: The queue is full.\n");
     expect(contents(talk.requests[1])).toEqual(["user: two"]);
   });
 
@@ -173,7 +181,8 @@ describe("the commands", () => {
     const talk = new Chat({ args: ["phi"] });
     await talk.pipe("one", "/model qwen_coder", "two", "/model auto", "three", "/model gpt", "/model");
     expect(talk.requests.map(({ model }) => model)).toEqual(["phi4_fast", "qwen_coder", null]);
-    expect(talk.text).toContain('no model "gpt"; there are phi4_fast, phi, qwen_coder and auto\nModel: auto.\n');
+    expect(talk.errors).toBe('no model "gpt"; there are phi4_fast, phi, qwen_coder and auto\n');
+    expect(talk.text).toMatch(/THREE\nModel: auto\.\n$/);
   });
 
   it("/system stands before the conversation until it is taken away; /new forgets the rest", async () => {
@@ -200,7 +209,8 @@ describe("the commands", () => {
     const talk = new Chat();
     expect(await talk.pipe("/etc/hosts is what?", "/stat", "/help", "/quit", "one")).toBe(0);
     expect(talk.requests.map(contents)).toEqual([["user: /etc/hosts is what?"]]);
-    expect(talk.text).toContain("/stat is no command; /help lists them.\n/model NAME");
+    expect(talk.errors).toBe("/stat is no command; /help lists them.\n");
+    expect(talk.text).toContain("\n/model NAME");
     expect(talk.closed).toBe(true);
   });
 });
@@ -208,7 +218,7 @@ describe("the commands", () => {
 describe("the arguments", () => {
   it("name a config file and one model", async () => {
     let named: string | undefined;
-    const output = new PassThrough();
+    const [output, errorOutput] = [new PassThrough(), new PassThrough()];
     const parts = {
       openChat: (configPath: string | undefined) => {
         named = configPath;
@@ -216,12 +226,14 @@ describe("the arguments", () => {
       },
       input: new PassThrough(),
       output,
+      errorOutput,
     };
     await expect(chat(["--config", "my.json"], parts)).rejects.toThrow("no such file");
     expect(named).toBe("my.json");
     expect(await chat(["a", "b"], parts)).toBe(2);
     expect(await chat(["--fast"], parts)).toBe(2);
-    expect(String(output.read())).toMatch(
+    expect(output.read()).toBe(null);
+    expect(String(errorOutput.read())).toMatch(
       /^chat: one MODEL at most, got a b\nUsage: .*\nchat: Unknown option '--fast'/,
     );
   });
@@ -229,7 +241,8 @@ describe("the arguments", () => {
   it("refuse an unknown model before anything is asked", async () => {
     const talk = new Chat({ args: ["gpt"] });
     expect(await talk.code).toBe(2);
-    expect(talk.text).toBe('chat: no model "gpt"; there are phi4_fast, phi, qwen_coder and auto\n');
+    expect(talk.text).toBe("");
+    expect(talk.errors).toBe('chat: no model "gpt"; there are phi4_fast, phi, qwen_coder and auto\n');
     expect(talk.closed).toBe(true);
   });
 });

@@ -1,31 +1,27 @@
 // The whole command over a recorded machine, a temporary folder of model files and a fake engine.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { DoctorFacts } from "../../src/commands/doctor/facts.ts";
 import { tryListening } from "../../src/commands/doctor/facts.ts";
 import type { Finding } from "../../src/commands/doctor/finding.ts";
 import { doctor, type DoctorParts } from "../../src/commands/doctor.ts";
 import type { AppConfig } from "../../src/config/config.ts";
 import type { Expert } from "../../src/experts/expert.ts";
-import { layOut, type Tree } from "../machine/recorded.ts";
+import { layOut } from "../machine/recorded.ts";
 import { FakeEngine } from "../support/fake-engine.ts";
+import { testFolder } from "../support/temporary-folder.ts";
 
 const maps =
   "7f0000000000-7f0000100000 r-xp 00000000 fe:00 123 /srv/node_modules/x/libggml-base.so\n" +
   "7f0000200000-7f0000300000 r-xp 00000000 fe:00 124 /srv/node_modules/x/libggml-cpu-zen4.so\n";
 
 let folder: string;
-let tree: Tree;
+let root: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "doctor-"));
-  tree = layOut("x86-64-vm", { "/proc/self/maps": maps });
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-  tree.remove();
+  folder = testFolder();
+  root = layOut("x86-64-vm", { "/proc/self/maps": maps });
 });
 
 function expert(id: string, file = `${id}.gguf`): Expert {
@@ -94,7 +90,7 @@ async function run(
       return config;
     },
     createEngine: () => Promise.resolve(new FakeEngine()),
-    root: tree.root,
+    root,
     out: (part) => (text += part),
     ...changes,
   });
@@ -125,7 +121,7 @@ describe("doctor", () => {
     const code = await doctor([], {
       loadConfig: () => configOf([expert("phi4_fast"), expert("qwen_coder")]),
       createEngine: () => Promise.resolve(new FakeEngine()),
-      root: tree.root,
+      root,
       out: (part) => (text += part),
     });
     expect(code).toBe(0);
@@ -267,7 +263,7 @@ describe("doctor", () => {
         throw new Error("no");
       },
       createEngine: () => Promise.resolve(new FakeEngine()),
-      root: tree.root,
+      root,
       out: (part) => (text += part),
     };
     expect(await doctor(["--config", "my.json"], parts)).toBe(1);

@@ -1,3 +1,4 @@
+// The doctor's judgements over facts written by hand, and how they are printed.
 import { describe, expect, it } from "vitest";
 import type { ConfigFacts, DoctorFacts } from "../../src/commands/doctor/facts.ts";
 import { type Finding, wouldServe } from "../../src/commands/doctor/finding.ts";

@@ -2,22 +2,22 @@
 // official client.
 import { createServer } from "node:net";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import OpenAI, { BadRequestError } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningServer, repositoryRoot, runCommand, startServer } from "../support/server-process.ts";
+import { fileFolder, testFolder } from "../support/temporary-folder.ts";
 import { askDialogues, readDialogues } from "./demo-dialogues.ts";
 
 const expertIds = ["phi4_fast", "mistral_balanced", "qwen_coder", "gemma3_multimodal", "aya_expanse_multilingual"];
-const emptyFolder = mkdtempSync(path.join(tmpdir(), "gguf-experts-e2e-"));
+const emptyFolder = fileFolder();
 
 let server: RunningServer;
 let client: OpenAI;
 
 beforeAll(async () => {
-  server = await startServer({ cwd: emptyFolder });
+  server = await startServer({ cwd: emptyFolder() });
   client = new OpenAI({ baseURL: `${server.baseUrl}/v1`, apiKey: "none", maxRetries: 0 });
 });
 
@@ -218,7 +218,7 @@ describe("wrong starts", () => {
     const holder = createServer().listen(0, "127.0.0.1");
     await once(holder, "listening");
     const { port } = holder.address() as { port: number };
-    const { code, stdout, stderr } = await runCommand(["serve", "--port", String(port)], { cwd: emptyFolder });
+    const { code, stdout, stderr } = await runCommand(["serve", "--port", String(port)], { cwd: emptyFolder() });
     holder.close();
     expect(code).toBe(1);
     expect(stdout + stderr).toContain(String(port));
@@ -230,9 +230,11 @@ describe("wrong starts", () => {
     ["a wrong value", JSON.stringify({ experts: [{ expert_id: "a", model_path: "x.gguf", priority: 9 }] }), /priority/],
     ["no experts", JSON.stringify({ experts: [] }), /experts/],
   ])("a config with %s: one clear message, exit code 1", async (_, text, message) => {
-    const file = path.join(mkdtempSync(path.join(tmpdir(), "gguf-experts-config-")), "config.json");
+    const file = path.join(testFolder(), "config.json");
     writeFileSync(file, text);
-    const { code, stdout, stderr } = await runCommand(["serve", "--config", file, "--port", "0"], { cwd: emptyFolder });
+    const { code, stdout, stderr } = await runCommand(["serve", "--config", file, "--port", "0"], {
+      cwd: emptyFolder(),
+    });
     expect(code).toBe(1);
     expect(stdout + stderr).toMatch(message);
     expect(stdout + stderr).not.toMatch(/^\s+at /m);
@@ -250,9 +252,8 @@ describe("wrong starts", () => {
 
 describe("damaged model files", () => {
   it("a missing, a truncated and a text file make their expert unavailable; the others serve", async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), "gguf-experts-damaged-"));
+    const folder = testFolder();
     const good = path.join(repositoryRoot, "models/demo/demo-phi4_fast.gguf");
-    const { readFileSync } = await import("node:fs");
     writeFileSync(path.join(folder, "truncated.gguf"), readFileSync(good).subarray(0, 1_500_000));
     writeFileSync(path.join(folder, "text.gguf"), "<html>not a model</html>\n".repeat(10));
     const expert = (expert_id: string, model_path: string) => ({ expert_id, model_path, domain: "general" });

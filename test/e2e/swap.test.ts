@@ -1,11 +1,11 @@
 // Five experts of five architectures under a RAM budget that holds two: everything is served, nothing is exceeded, answers
 // do not change with what was evicted in between. The built program, the real engine, stable weights.
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningServer, startServer } from "../support/server-process.ts";
+import { fileFolder, testFolder } from "../support/temporary-folder.ts";
 import { type TinyPresetName, tinyModel } from "../support/tiny-models.ts";
 
 const experts: Readonly<Record<string, TinyPresetName>> = {
@@ -17,6 +17,7 @@ const experts: Readonly<Record<string, TinyPresetName>> = {
 };
 const ids = Object.keys(experts);
 const contextTokens = 512;
+const folder = fileFolder();
 
 let server: RunningServer;
 let client: OpenAI;
@@ -36,15 +37,14 @@ async function poolStats(): Promise<{ budgetBytes: number; reservedBytes: number
 }
 
 beforeAll(async () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "gguf-experts-swap-"));
   const list = [];
   for (const [expert_id, preset] of Object.entries(experts)) {
     list.push({ expert_id, model_path: await tinyModel(preset), domain: "general", max_model_len: contextTokens });
   }
-  const file = path.join(folder, "config.json");
+  const file = path.join(folder(), "config.json");
   // Each takes 5 to 20 MB.
   writeFileSync(file, JSON.stringify({ experts: list, lazy_loading: { ram_budget: "32MiB" } }));
-  server = await startServer({ args: ["--config", file], cwd: folder });
+  server = await startServer({ args: ["--config", file], cwd: folder() });
   client = new OpenAI({ baseURL: `${server.baseUrl}/v1`, apiKey: "none", maxRetries: 0 });
 });
 
@@ -101,14 +101,14 @@ describe("a budget that holds two of five", () => {
 
 describe("a model larger than the budget", () => {
   it("gets 507 with the numbers, and no retry", async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), "gguf-experts-507-"));
-    const file = path.join(folder, "config.json");
+    const smallFolder = testFolder();
+    const file = path.join(smallFolder, "config.json");
     const config = {
       experts: [{ expert_id: "big", model_path: await tinyModel("tiny-qwen2"), max_model_len: 2048 }],
       lazy_loading: { ram_budget: "2MiB" },
     };
     writeFileSync(file, JSON.stringify(config));
-    const small = await startServer({ args: ["--config", file], cwd: folder });
+    const small = await startServer({ args: ["--config", file], cwd: smallFolder });
     try {
       const response = await fetch(`${small.baseUrl}/v1/chat/completions`, {
         method: "POST",

@@ -1,7 +1,6 @@
 // The engine on real files: a trained model against llama-server's recorded text, and a tiny model of each architecture
 // whose likeliest token wins by a wide margin, so that its text must not depend on what ran before.
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AbandonedError } from "../../src/core/errors.ts";
@@ -9,6 +8,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import type { Engine, GenerationEvent, LoadedModel, LoadSpec, TextModel } from "../../src/engine/engine.ts";
 import { createLlamaEngine } from "../../src/engine/llama/llama-engine.ts";
 import { repositoryRoot } from "../support/server-process.ts";
+import { testFolder } from "../support/temporary-folder.ts";
 import { type TinyPresetName, tinyModel } from "../support/tiny-models.ts";
 
 const storiesPath = path.join(repositoryRoot, "test/data/stories260K.gguf");
@@ -223,13 +223,21 @@ describe("embeddings", () => {
   });
 });
 
-describe("files that are no models", () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "gguf-experts-files-"));
-  const file = (name: string, bytes: Uint8Array | string) => {
-    const target = path.join(folder, name);
+describe("a file that llama.cpp refuses", () => {
+  it("fails to load with llama.cpp's own reason, and the engine goes on", async () => {
+    const bytes = readFileSync(path.join(repositoryRoot, "models/demo/demo-phi4_fast.gguf"));
+    // The type behind this key, a float, becomes an unsigned integer.
+    const key = "qwen2.rope.freq_base";
+    bytes.writeUInt32LE(4, bytes.indexOf(key) + key.length);
+    const target = path.join(testFolder(), "wrong-type.gguf");
     writeFileSync(target, bytes);
-    return target;
-  };
+    await expect(load(target)).rejects.toThrow(/wrong-type\.gguf cannot be loaded: .*rope\.freq_base.*wrong type/);
+    const model = await loadText(storiesPath);
+    expect((await complete(model, "Once upon a time", 4)).generatedTokens).toBe(4);
+  });
+});
+
+describe("files that are no models", () => {
   const stories = readFileSync(storiesPath);
   const patched = (offset: number, bytes: number[]) => {
     const copy = Buffer.from(stories);
@@ -238,18 +246,21 @@ describe("files that are no models", () => {
   };
 
   it.each([
-    ["an empty file", file("empty.gguf", ""), /holds only 0 bytes/],
-    ["a text file", file("text.gguf", "Not Found: no such model, sorry about that"), /starts with "Not Found: n"/],
-    ["another version", file("version.gguf", patched(4, [9])), /version 9/],
-    ["half a file", file("half.gguf", stories.subarray(0, stories.length / 2)), /truncated: tensor .* ends at byte/],
-    ["half a header", file("header.gguf", stories.subarray(0, 3000)), /names no model architecture/],
+    ["an empty file", "", /holds only 0 bytes/],
+    ["a text file", "Not Found: no such model, sorry about that", /starts with "Not Found: n"/],
+    ["another version", patched(4, [9]), /version 9/],
+    ["half a file", stories.subarray(0, stories.length / 2), /truncated: tensor .* ends at byte/],
+    ["half a header", stories.subarray(0, 3000), /names no model architecture/],
     [
       "absurd counts",
-      file("counts.gguf", patched(8, [255, 255, 255, 255, 255, 255, 255, 127])),
+      patched(8, [255, 255, 255, 255, 255, 255, 255, 127]),
       /is not a readable GGUF|no tensors|truncated/,
     ],
-    ["a folder", folder, /cannot be read|is not a/],
-  ])("%s is refused with one line that says why", async (_, target, reason) => {
+    ["a folder", null, /cannot be read|is not a/],
+  ])("%s is refused with one line that says why", async (_, bytes, reason) => {
+    const target = path.join(testFolder(), "model.gguf");
+    if (bytes === null) mkdirSync(target);
+    else writeFileSync(target, bytes);
     const error = await engine.inspect(target).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Error);
     expect((error as Error).message).toMatch(reason);

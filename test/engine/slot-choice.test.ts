@@ -1,3 +1,4 @@
+// Which slot a prompt gets: the longest common prefix, never a busy one.
 import { describe, expect, it } from "vitest";
 import { chooseSlot, commonPrefixLength } from "../../src/engine/llama/slot-choice.ts";
 

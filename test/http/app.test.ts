@@ -1,10 +1,11 @@
 // What every route shares: keys, CORS, request ids, bodies that are no JSON, paths that do not exist, errors.
 import { describe, expect, it } from "vitest";
 import { AbandonedError, PublicError } from "../../src/core/errors.ts";
+import { deferred } from "../../src/core/deferred.ts";
 import type { Logger } from "../../src/core/log.ts";
 import { createHttpApp } from "../../src/http/app.ts";
 import { fakeHttp, get, post } from "../support/fake-http.ts";
-import { failing, fakeServices, SteppedClock } from "../support/fake-services.ts";
+import { failing, fakeServices, fiveExperts, poolStatus, SteppedClock } from "../support/fake-services.ts";
 
 const chatPath = "/v1/chat/completions";
 const hello = { messages: [{ role: "user", content: "Hi" }] };
@@ -69,6 +70,20 @@ describe("API keys", () => {
     const { status, body } = await get(app, "/v1/models", headers);
     expect(status).toBe(401);
     expect(body.error.message).not.toContain("first-key");
+  });
+
+  it.each(["/health", "/health/ready"])("hide at %s what a stranger need not know", async (path) => {
+    const services = fakeServices({
+      fileState: () => Promise.resolve({ state: "invalid", reason: '/srv/secret.gguf begins with "PK"' }),
+      poolStatus: () => poolStatus([]),
+    });
+    const closed = fakeHttp(services, { apiKeys: ["key"] });
+    const stranger = await get(closed, path);
+    expect(stranger.body.problems).toEqual(fiveExperts.map(({ id }) => `${id}: failed`));
+    expect((await get(closed, path, { "x-api-key": "wrong" })).body).toEqual(stranger.body);
+    for (const trusted of [await get(closed, path, { "x-api-key": "key" }), await get(fakeHttp(services), path)]) {
+      expect(trusted.body.problems[0]).toBe('phi4_fast is failed: /srv/secret.gguf begins with "PK"');
+    }
   });
 
   it("are asked for before the body is looked at", async () => {
@@ -183,6 +198,11 @@ describe("bodies", () => {
     ["{'a': 1}", "invalid_json", "The request body is not valid JSON at line 1, column 2, near \"'a': 1}\"."],
     ['{"a": 1} x', "invalid_json", 'The request body is not valid JSON at line 1, column 10, near "x".'],
     ["// c\n{}", "invalid_json", 'The request body is not valid JSON at line 1, column 1, near "// c\\n{}".'],
+    [
+      `{"a" "b"${" x".repeat(300_000)}`,
+      "invalid_json",
+      'The request body is not valid JSON at line 1, column 6, near "\\"b\\" x x x x x x x x ".',
+    ],
     ["[".repeat(300_000), "invalid_json", "The request body is not valid JSON."],
   ])("%# that are no JSON get 400 with the place", async (text, code, message) => {
     const { status, body } = await post(fakeHttp(), chatPath, text);
@@ -261,6 +281,35 @@ describe("bodies", () => {
     const text = JSON.stringify(hello);
     expect((await post(fakeHttp(fakeServices(), { maxBodyBytes: text.length }), chatPath, text)).status).toBe(200);
     expect((await post(fakeHttp(fakeServices(), { maxBodyBytes: text.length - 1 }), chatPath, text)).status).toBe(413);
+  });
+});
+
+describe("requests that the server aborts", () => {
+  const shutDown = new PublicError("Down.", { status: 503, type: "unavailable_error", code: "draining" });
+
+  it("are answered at once, although their work takes no notice", async () => {
+    for (const stream of [false, true]) {
+      const services = fakeServices();
+      const began = deferred<AbortSignal>();
+      services.chat.script = async function* (_, signal) {
+        began.resolve(signal);
+        await new Promise(() => {});
+        yield { type: "text", text: "never" };
+      };
+      const app = fakeHttp(services);
+      const answer = post(app, chatPath, { ...hello, stream });
+      const signal = await began.promise;
+      app.abortAll(shutDown);
+      expect(await answer).toMatchObject({ status: 503, body: { error: { code: "draining" } } });
+      expect(signal.aborted).toBe(true);
+    }
+  });
+
+  it("are those under way alone", async () => {
+    const app = fakeHttp();
+    await post(app, chatPath, hello);
+    app.abortAll(shutDown);
+    expect((await post(app, chatPath, hello)).status).toBe(200);
   });
 });
 

@@ -1,3 +1,4 @@
+// The edit distance, and which known paths a mistyped one brings to mind.
 import { assert, property, string } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closestPaths, editDistance } from "../../src/http/closest-paths.ts";

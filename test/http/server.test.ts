@@ -2,11 +2,11 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import OpenAI, {
-  APIConnectionError,
   APIError,
   APIUserAbortError,
   AuthenticationError,
   BadRequestError,
+  InternalServerError,
   NotFoundError,
   RateLimitError,
 } from "openai";
@@ -88,6 +88,7 @@ function waiting(services: FakeServices, ...first: readonly string[]) {
   return { began: began.promise, ended: ended.promise };
 }
 
+const noApp = { fetch: () => new Response(), abortAll: () => {} };
 const hello = { model: "auto", messages: [{ role: "user" as const, content: "Hi" }] };
 const helloBody = JSON.stringify(hello);
 
@@ -324,10 +325,46 @@ describe("a socket", () => {
   });
 });
 
+describe("a request that is none or an old one", () => {
+  it("of HTTP/1.0 without a host is served, as health checkers send it", async () => {
+    const socket = await socketTo(await serve());
+    socket.write("GET /health HTTP/1.0\r\n\r\n");
+    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 200 .*"status":"healthy"/s);
+  });
+
+  it.each([
+    [400, "malformed_request", "garbage", "GET nonsense\r\n\r\n"],
+    [400, "malformed_request", "no host", "GET /health HTTP/1.1\r\n\r\n"],
+    [431, "headers_too_large", "large headers", `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${"x".repeat(20_000)}\r\n\r\n`],
+  ])("gets %i %s in JSON for %s", async (status, code, _, text) => {
+    const socket = await socketTo(await serve());
+    socket.write(text);
+    const [head = "", body = ""] = (await readAll(socket)).split("\r\n\r\n");
+    expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*content-type: application/json`, "is"));
+    const json = head.toLowerCase().includes("chunked") ? (body.split("\r\n")[1] ?? "") : body;
+    expect(JSON.parse(json)).toMatchObject({ error: { type: "invalid_request_error", param: null, code } });
+  });
+
+  it("writes no second answer into one that is under way", async () => {
+    const services = fakeServices();
+    const { ended } = waiting(services, "one");
+    const socket = await socketTo(await serve(services));
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    while (!text.includes('"one"')) await once(socket, "data");
+    const closed = once(socket, "close");
+    socket.write("garbage\r\n\r\n");
+    await closed;
+    expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    expect(await ended).toBe(true);
+  });
+});
+
 describe("the server", () => {
   it("names a port that is in use, and how to take another", async () => {
     const { port } = await serve();
-    const second = startHttpServer({ fetch: () => new Response() }, { host: "127.0.0.1", port, log: silentLogger });
+    const second = startHttpServer(noApp, { host: "127.0.0.1", port, log: silentLogger });
     await expect(second).rejects.toThrow(PublicError);
     await expect(second).rejects.toThrow(
       `Port ${port} on 127.0.0.1 is already in use by another program; stop it, or choose another with --port or server_config.port.`,
@@ -335,7 +372,7 @@ describe("the server", () => {
   });
 
   it("names an address that this machine has not", async () => {
-    const server = startHttpServer({ fetch: () => new Response() }, { host: "192.0.2.1", port: 0, log: silentLogger });
+    const server = startHttpServer(noApp, { host: "192.0.2.1", port: 0, log: silentLogger });
     await expect(server).rejects.toThrow("This machine has no address 192.0.2.1");
   });
 
@@ -380,7 +417,39 @@ describe("the server", () => {
     expect([silent.destroyed, between.destroyed]).toEqual([true, true]);
   });
 
-  it("cuts what still runs at the deadline", async () => {
+  it("ends a stream that still runs at the deadline with an error event", async () => {
+    const services = fakeServices();
+    const { ended } = waiting(services, "one");
+    const server = await serve(services);
+    const socket = await socketTo(server);
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    while (!text.includes('"one"')) await once(socket, "data");
+    const closed = once(socket, "close");
+    await server.close(0);
+    await closed;
+    expect(text).toMatch(/data: {"error":{"message":"The server is shutting down[^}]*"code":"draining"}}\n\n/);
+    // The last chunk is there: the answer was ended, not cut.
+    expect(text).toMatch(/\r\n0\r\n\r\n$/);
+    expect(await ended).toBe(true);
+  });
+
+  it("cuts what does not even take its error", async () => {
+    const services = fakeServices();
+    services.chat.script = async function* () {
+      for (;;) yield { type: "text", text: "x".repeat(1_000_000) };
+    };
+    const server = await serve(services);
+    const socket = await socketTo(server);
+    socket.pause();
+    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+    while (services.chat.chats.length === 0) await fetch(`${server.url}/health/live`);
+    await server.close(0);
+    expect(services.chat.endedCount).toBe(1);
+  });
+
+  it("answers 503 to what still runs at the deadline", async () => {
     const services = fakeServices();
     const { began, ended } = waiting(services);
     const server = await serve(services);
@@ -389,7 +458,8 @@ describe("the server", () => {
     const failure = answer.catch((error: unknown) => error);
     await began;
     await server.close(0);
-    expect(await failure).toBeInstanceOf(APIConnectionError);
+    expect(await failure).toBeInstanceOf(InternalServerError);
+    expect(await failure).toMatchObject({ status: 503, code: "draining" });
     expect(await ended).toBe(true);
   });
 });

@@ -1,5 +1,6 @@
+// What the readers of /proc and /sys make of recorded machines, and the budget and threads that follow.
 import { availableParallelism, totalmem } from "node:os";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { MemoryConfig } from "../../src/config/config.ts";
 import { readCgroup } from "../../src/machine/cgroup.ts";
 import { armCoreName, readCpu } from "../../src/machine/cpu.ts";
@@ -7,17 +8,8 @@ import { parseIdList } from "../../src/machine/files.ts";
 import { memoryLimitBytes, ramBudgetBytes, readMachine, recommendedThreads } from "../../src/machine/machine.ts";
 import { layOut, type RecordedMachine } from "./recorded.ts";
 
-const laidOut: ReturnType<typeof layOut>[] = [];
-afterEach(() => {
-  for (const tree of laidOut.splice(0)) tree.remove();
-});
-function rootOf(name: RecordedMachine, changes: Readonly<Record<string, string | null>> = {}): string {
-  const tree = layOut(name, changes);
-  laidOut.push(tree);
-  return tree.root;
-}
 const machineOf = (name: RecordedMachine, changes: Readonly<Record<string, string | null>> = {}) =>
-  readMachine(rootOf(name, changes));
+  readMachine(layOut(name, changes));
 const threadsOf = (name: RecordedMachine, changes: Readonly<Record<string, string | null>> = {}) => {
   const { cpu, cgroup } = machineOf(name, changes);
   return recommendedThreads(cpu, cgroup);
@@ -123,7 +115,7 @@ describe("readCpu", () => {
       `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`,
       null,
     ]);
-    expect(readCpu(rootOf("x86-64-smt", Object.fromEntries(hidden))).online).toEqual({ logical: 8, physical: 4 });
+    expect(readCpu(layOut("x86-64-smt", Object.fromEntries(hidden))).online).toEqual({ logical: 8, physical: 4 });
   });
 
   it("uses what the cpuset allows, where two siblings are one core", () => {
@@ -164,7 +156,7 @@ describe("readCgroup", () => {
   const own = { "/sys/fs/cgroup/cpu.max": "50000 100000", "/sys/fs/cgroup/memory.max": "1073741824" };
 
   it("finds the limits of a namespaced container at the mount point", () => {
-    const root = rootOf("axion", { ...own, "/proc/self/cgroup": "0::/" });
+    const root = layOut("axion", { ...own, "/proc/self/cgroup": "0::/" });
     expect(readCgroup(root)).toMatchObject({ cpuQuota: { value: 0.5 }, memoryLimit: { value: gib } });
   });
 
@@ -175,7 +167,7 @@ describe("readCgroup", () => {
         "/proc/self/cgroup": `0::${path}`,
         "/proc/self/mountinfo": mountinfo("/a", "/sys/fs/cgroup"),
       };
-      expect(readCgroup(rootOf("axion", changes))).toMatchObject({ cpuQuota: { value: 0.5 } });
+      expect(readCgroup(layOut("axion", changes))).toMatchObject({ cpuQuota: { value: 0.5 } });
     }
   });
 
@@ -185,12 +177,12 @@ describe("readCgroup", () => {
       "/proc/self/mountinfo": mountinfo("/docker/ab", "/sys/fs/cgroup"),
       "/sys/fs/cgroup/cd/cpu.max": "50000 100000",
     };
-    expect(readCgroup(rootOf("axion", changes)).cpuQuota).toBeNull();
+    expect(readCgroup(layOut("axion", changes)).cpuQuota).toBeNull();
   });
 
   it("also counts version 1's limits that a container cannot see", () => {
     const file = "/sys/fs/cgroup/memory/memory.stat";
-    const root = rootOf("cgroup-v1-container", { [file]: "cache 0\nhierarchical_memory_limit 268435456" });
+    const root = layOut("cgroup-v1-container", { [file]: "cache 0\nhierarchical_memory_limit 268435456" });
     expect(readCgroup(root).memoryLimit).toEqual({ value: 2 ** 28, file });
   });
 
@@ -201,7 +193,7 @@ describe("readCgroup", () => {
       "/sys/fs/cgroup/cpu.max": "",
       "/sys/fs/cgroup/memory.max": "?",
     };
-    expect(readCgroup(rootOf("axion", changes))).toMatchObject({ cpuQuota: null, memoryLimit: null });
+    expect(readCgroup(layOut("axion", changes))).toMatchObject({ cpuQuota: null, memoryLimit: null });
   });
 });
 

@@ -1,3 +1,4 @@
+// Which idle models are unloaded to make room: examples of the order, and properties of every choice.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chooseVictims, type EvictionCandidate } from "../../src/pool/eviction.ts";

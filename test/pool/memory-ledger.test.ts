@@ -1,3 +1,4 @@
+// The sums of the memory ledger, and what it refuses to reserve.
 import { describe, expect, it } from "vitest";
 import { MemoryLedger } from "../../src/pool/memory-ledger.ts";
 

@@ -1,15 +1,14 @@
 // The `route` command through its own parameters: one prompt, a file of prompts, malformed lines.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { route } from "../../src/commands/route.ts";
 import type { AppConfig } from "../../src/config/config.ts";
 import { builtInConfigPath, loadConfig } from "../../src/config/load.ts";
+import { fileFolder } from "../support/temporary-folder.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "route-command-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = fileFolder();
 
 function collect() {
   const stream = new PassThrough();
@@ -25,7 +24,7 @@ async function run(args: readonly string[], input = "") {
   const code = await route(args, {
     loadConfig: async (configPath): Promise<AppConfig> => {
       configPaths.push(configPath);
-      return loadConfig({ configPath: builtInConfigPath, env: {}, workingDirectory: folder });
+      return loadConfig({ configPath: builtInConfigPath, env: {}, workingDirectory: folder() });
     },
     input: Readable.from([Buffer.from(input)]),
     output: output.stream,
@@ -62,7 +61,7 @@ describe("route PROMPT", () => {
 
 describe("route --file", () => {
   it("answers each line in order, whatever else it holds, and skips blank ones", async () => {
-    const file = join(folder, "prompts.jsonl");
+    const file = join(folder(), "prompts.jsonl");
     writeFileSync(file, '\uFEFF{"prompt":"hola","id":1}\r\n\n{"prompt":"write a python function"}\n{"prompt":""}');
     const { code, out } = await run(["--file", file]);
     expect(code).toBe(0);
@@ -92,8 +91,8 @@ describe("route --file", () => {
     },
   );
 
-  it.each([join(folder, "missing.jsonl"), folder])("says in one line that %s cannot be read", async (file) => {
-    const { code, err } = await run(["--file", file]);
+  it.each(["missing.jsonl", "."])("says in one line that %s cannot be read", async (name) => {
+    const { code, err } = await run(["--file", join(folder(), name)]);
     expect(code).toBe(1);
     expect(err).toMatch(/^route: --file .+: .+\n$/);
     expect(err.split("\n")).toHaveLength(2);

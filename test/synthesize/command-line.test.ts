@@ -1,9 +1,10 @@
 // `npm run synthesize` as a user meets it: exit codes, one line an error, help.
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { runCommandLine } from "../../tools/synthesize/command-line.ts";
+import { testFolder } from "../support/temporary-folder.ts";
 
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const written = { stdout: "", stderr: "" };
@@ -19,14 +20,10 @@ async function run(...args: string[]): Promise<{ code: number; stdout: string; s
 }
 
 let isTerminal = false;
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "synthesize-"));
-});
-afterAll(() => rm(folder, { recursive: true }));
 
 describe("npm run synthesize", () => {
   it("writes the file it was asked for and says so", async () => {
+    const folder = testFolder();
     const out = join(folder, "tiny.gguf");
     const { code, stdout, stderr } = await run("--like", "tiny-phi3", "--quant", "Q8_0", "--out", out, "--stable");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -36,7 +33,7 @@ describe("npm run synthesize", () => {
 
   it("draws its progress for a person", async () => {
     isTerminal = true;
-    const { stderr } = await run("--like", "tiny-phi3", "--quant", "q4_0", "--out", join(folder, "tiny.gguf"));
+    const { stderr } = await run("--like", "tiny-phi3", "--quant", "q4_0", "--out", join(testFolder(), "tiny.gguf"));
     isTerminal = false;
     expect(stderr).toMatch(/^\rtiny-phi3 \[.*\r?tiny-phi3 \[#{30}\] 100 % of 1\.\d MiB\n$/s);
   });

@@ -1,11 +1,10 @@
 // The files as bytes: equal seeds give equal files, an interrupted one leaves nothing, and each tensor has the format
 // that llama-quantize would choose.
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readGgufFileInfo } from "node-llama-cpp";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { presets, type ModelShape, type PresetName } from "../../tools/synthesize/presets.ts";
 import { RandomStream } from "../../tools/synthesize/random.ts";
 import { countParameters, synthesize, type SynthesisOptions } from "../../tools/synthesize/synthesize.ts";
@@ -18,13 +17,13 @@ import {
 } from "../../tools/synthesize/tensor-types.ts";
 import { tensorsOf, type Quantisation } from "../../tools/synthesize/tensors.ts";
 import { buildVocabulary, type Vocabulary } from "../../tools/synthesize/vocabulary.ts";
+import { testFolder } from "../support/temporary-folder.ts";
 import { tinyModel } from "../support/tiny-models.ts";
 
 let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "synthesize-"));
+beforeEach(() => {
+  folder = testFolder();
 });
-afterEach(() => rm(folder, { recursive: true }));
 
 async function make(options: Partial<SynthesisOptions> = {}): Promise<{ bytes: Buffer; reported: number }> {
   const out = join(folder, "sub", "model.gguf");

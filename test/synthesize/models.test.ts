@@ -2,7 +2,7 @@
 // the text known in advance in every quantisation.
 import { getLlama, LlamaLogLevel, type Llama, type LlamaModel, type Token } from "node-llama-cpp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { compileJinja } from "../../src/engine/llama/prompt-vocabulary.ts";
+import { compileJinja } from "../../src/engine/llama/bindings.ts";
 import { presets } from "../../tools/synthesize/presets.ts";
 import { stableSuccessor } from "../../tools/synthesize/stable.ts";
 import { quantisations, type Quantisation } from "../../tools/synthesize/tensors.ts";

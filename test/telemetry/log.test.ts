@@ -1,3 +1,4 @@
+// The log as a machine and as a person reads it.
 import { describe, expect, it } from "vitest";
 import { createLogger, type LogLevel } from "../../src/telemetry/log.ts";
 

@@ -1,3 +1,4 @@
+// The Prometheus text for request records and a pool status.
 import { describe, expect, it } from "vitest";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { poolModel, poolStatus } from "../support/fake-services.ts";

@@ -1,3 +1,4 @@
+// Percentiles and the counts of finished requests, by expert and in total.
 import { describe, expect, it } from "vitest";
 import { percentiles, RequestStats } from "../../src/telemetry/request-stats.ts";
 import { requestRecord } from "./records.ts";

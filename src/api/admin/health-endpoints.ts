@@ -1,10 +1,10 @@
 // GET /health, /health/live, /health/ready and /health/experts/{id}. May import zod and core/.
 import { z } from "zod";
-import { PublicError } from "../../core/errors.ts";
+import { clip, PublicError } from "../../core/errors.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { canServe, expertStatuses, lastErrorOf, viewExpert, viewExperts } from "../expert-view.ts";
 import type { Services } from "../services.ts";
-import { assessHealth } from "./health.ts";
+import { assessHealth, type Problem } from "./health.ts";
 import { recentSummary, summaryBody } from "./summary.ts";
 
 export const healthResponse = z.object({
@@ -12,7 +12,11 @@ export const healthResponse = z.object({
   models_loaded: z.int(),
   models_available: z.int().describe("Experts that can answer."),
   models_configured: z.int(),
-  problems: z.array(z.string()).describe("What keeps the status from being healthy."),
+  problems: z
+    .array(z.string())
+    .describe(
+      "What keeps the status from being healthy; with reasons for callers with a key, or where none is asked for.",
+    ),
   draining: z.boolean(),
   uptime_s: z.number(),
   version: z.string(),
@@ -44,7 +48,7 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
       public: true,
       response: healthResponse,
       otherStatuses: { 503: "unhealthy: nothing can serve, or requests wait and nothing moves" },
-      async handle() {
+      async handle({ authorised }) {
         const health = await assess();
         return {
           kind: "json",
@@ -54,7 +58,7 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
             models_loaded: health.loadedCount,
             models_available: health.availableCount,
             models_configured: services.experts().length,
-            problems: health.problems,
+            problems: tell(health.problems, authorised),
             draining: services.isDraining(),
             uptime_s: (services.clock.epochMs() - services.startedAtMs) / 1000,
             version: services.version,
@@ -83,10 +87,14 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
       public: true,
       response: readyResponse,
       otherStatuses: { 503: "draining, or unhealthy" },
-      async handle() {
+      async handle({ authorised }) {
         const { status, problems } = await assess();
         const ready = services.isDraining() ? "draining" : status === "unhealthy" ? "unhealthy" : "ready";
-        return { kind: "json", status: ready === "ready" ? 200 : 503, body: { status: ready, problems } };
+        return {
+          kind: "json",
+          status: ready === "ready" ? 200 : 503,
+          body: { status: ready, problems: tell(problems, authorised) },
+        };
       },
     },
     {
@@ -96,6 +104,7 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
       tag: "Health",
       response: expertHealthResponse,
       otherStatuses: { 503: "the expert is missing or failed" },
+      errors: { 404: "No such expert; the message lists the known ones" },
       async handle({ params }) {
         const id = params["id"] ?? "";
         const expert = services.resolveModel(id);
@@ -118,9 +127,13 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
   ];
 }
 
+function tell(problems: readonly Problem[], authorised: boolean): string[] {
+  return problems.map(({ brief, full }) => (authorised ? full : brief));
+}
+
 function expertNotFound(id: string, services: Services): PublicError {
   const known = services.experts().map((expert) => expert.id);
-  return new PublicError(`No expert is called ${JSON.stringify(id)}. Known experts: ${known.join(", ")}.`, {
+  return new PublicError(`No expert is called ${JSON.stringify(clip(id))}. Known experts: ${known.join(", ")}.`, {
     status: 404,
     type: "not_found_error",
     code: "expert_not_found",

@@ -8,9 +8,18 @@ export interface Health {
   readonly loadedCount: number;
   /** Experts that can answer. */
   readonly availableCount: number;
-  /** One line each: what keeps the status from being healthy. */
-  readonly problems: readonly string[];
+  /** What keeps the status from being healthy. */
+  readonly problems: readonly Problem[];
 }
+
+export interface Problem {
+  /** For anybody: an id and a state. */
+  readonly brief: string;
+  /** One line with the reason, which may name files and quote them: for operators. */
+  readonly full: string;
+}
+
+const stuck = "Requests wait, and no model runs, loads or unloads.";
 
 /**
  * Unhealthy: the pool makes no progress although requests wait, or no expert can serve. Degraded: some expert cannot.
@@ -18,11 +27,15 @@ export interface Health {
 export function assessHealth(views: readonly ExpertView[], progressing: boolean): Health {
   const availableCount = views.filter((view) => canServe(view.status)).length;
   const problems = views.filter((view) => !canServe(view.status)).map(problemOf);
-  if (!progressing) problems.unshift("Requests wait, and no model runs, loads or unloads.");
+  if (!progressing) problems.unshift({ brief: stuck, full: stuck });
   const status = !progressing || availableCount === 0 ? "unhealthy" : problems.length > 0 ? "degraded" : "healthy";
   return { status, loadedCount: views.filter((view) => view.status === "loaded").length, availableCount, problems };
 }
 
-function problemOf(view: ExpertView): string {
-  return `${view.expert.id} is ${view.status}: ${lastErrorOf(view) ?? "no reason is known"}`;
+function problemOf(view: ExpertView): Problem {
+  const { expert, status } = view;
+  return {
+    brief: `${expert.id}: ${status}`,
+    full: `${expert.id} is ${status}: ${lastErrorOf(view) ?? "no reason is known"}`,
+  };
 }

@@ -1,6 +1,6 @@
-// Request counts and latencies as admin bodies show them. May import zod and telemetry's types.
+// Request counts and latencies as admin bodies show them. May import zod and core/.
 import { z } from "zod";
-import type { RequestSummary } from "../../telemetry/request-stats.ts";
+import type { RequestSummary } from "../../core/stats-snapshot.ts";
 
 const percentiles = z.object({ p50: z.number(), p95: z.number() }).nullable();
 

@@ -7,7 +7,7 @@ import type { AnswerHead } from "./answer-head.ts";
 import { chatAnswer } from "./chat-answer.ts";
 import { closingChunk, openingChunk, textChunk, usageChunk } from "./chat-chunks.ts";
 import { chatBody, toChatRequest, type ChatBody } from "./chat-request.ts";
-import { chatCompletion, chatCompletionChunk } from "./responses.ts";
+import { answerHeaders, chatCompletion, chatCompletionChunk, modelErrors } from "./responses.ts";
 
 export function chatEndpoint(services: Pick<Services, "chat" | "clock">): Endpoint<ChatBody> {
   return {
@@ -18,6 +18,8 @@ export function chatEndpoint(services: Pick<Services, "chat" | "clock">): Endpoi
     body: chatBody,
     response: chatCompletion,
     streamItem: chatCompletionChunk,
+    errors: modelErrors,
+    headers: answerHeaders,
     async handle({ body, signal }) {
       const events = services.chat.chat(toChatRequest(body), signal);
       const id = `chatcmpl-${randomUUID()}`;

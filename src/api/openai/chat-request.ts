@@ -3,12 +3,11 @@ import { z } from "zod";
 import type { ChatRequest } from "../../chat/contract.ts";
 import { invalidRequest } from "../../core/errors.ts";
 import type { ChatMessage } from "../../engine/engine.ts";
-import { is, isEmpty, never, refuseUnsupported, type UnsupportedParameters } from "../unsupported.ts";
-import { describe, optionalInteger } from "../validation.ts";
+import { is, isEmpty, never, refuseUnsupported, unsupportedFields } from "../unsupported.ts";
+import { anyArray, checked, describe, optionalInteger, refuseArray, type Refusal } from "../validation.ts";
 import { generationParameters, modelParameter, toLimits, toModel, unsupportedInGeneration } from "./parameters.ts";
 
 const maxMessages = 4096;
-const messagesAllowed = `an array of 1 to ${maxMessages} messages`;
 const contentAllowed = "a string or an array of text parts";
 const partAllowed = 'a part such as {"type": "text", "text": "…"}';
 
@@ -25,34 +24,29 @@ const contentPart = z.discriminatedUnion(
   { error: (issue) => (issue.code === "invalid_union" ? '"text"' : partAllowed) },
 );
 
+function refuseContent(content: unknown): Refusal | null {
+  if (typeof content === "string") return null;
+  if (!Array.isArray(content)) return { path: [], code: "invalid_value", allowed: contentAllowed };
+  return refuseArray(content, contentPart, { min: 0, max: Infinity, allowed: contentAllowed });
+}
+
 const message = z.object(
   {
     role: z.enum(["system", "developer", "user", "assistant", "tool"]).describe("`developer` is read as `system`."),
-    content: z
-      .union([z.string(), z.array(contentPart)], contentAllowed)
+    content: checked(z.union([z.string(), z.array(contentPart)]), refuseContent)
       .nullish()
       .describe("Text parts are joined by line breaks. Null only from the assistant."),
     name: z.string().nullish(),
-    tool_calls: z.array(z.unknown()).nullish().describe("Not supported yet unless empty."),
+    tool_calls: anyArray().nullish().describe("Not supported yet unless empty."),
     tool_call_id: z.string().nullish(),
     reasoning_content: z.string().nullish().describe("Ignored."),
   },
   "a message object",
 );
 
-export const chatBody = z.looseObject({
-  model: modelParameter,
-  messages: z.array(message, messagesAllowed).min(1, messagesAllowed).max(maxMessages, messagesAllowed),
-  ...generationParameters,
-  max_tokens: optionalInteger(1).describe("Absent: up to the end of the context."),
-  max_completion_tokens: optionalInteger(1).describe("The newer name of max_tokens; wins over it."),
-});
+const messageBounds = { min: 1, max: maxMessages, allowed: `an array of 1 to ${maxMessages} messages` };
 
-export type ChatBody = z.output<typeof chatBody>;
-type BodyMessage = z.output<typeof message>;
-type ContentPart = z.output<typeof contentPart>;
-
-const unsupported: UnsupportedParameters = {
+const unsupported = {
   ...unsupportedInGeneration,
   logprobs: is(false),
   top_logprobs: is(0),
@@ -60,11 +54,24 @@ const unsupported: UnsupportedParameters = {
   tool_choice: is("none", "auto"),
   functions: isEmpty,
   function_call: is("none", "auto"),
-  response_format: (value) => (value as { type?: unknown }).type === "text",
-  modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
+  response_format: (value: unknown) => (value as { type?: unknown }).type === "text",
+  modalities: (value: unknown) => Array.isArray(value) && value.length === 1 && value[0] === "text",
   audio: never,
   web_search_options: never,
-};
+} as const;
+
+export const chatBody = z.object({
+  model: modelParameter,
+  messages: checked(z.array(message).min(1).max(maxMessages), (value) => refuseArray(value, message, messageBounds)),
+  ...generationParameters,
+  max_tokens: optionalInteger(1).describe("Absent: up to the end of the context."),
+  max_completion_tokens: optionalInteger(1).describe("The newer name of max_tokens; wins over it."),
+  ...unsupportedFields(unsupported),
+});
+
+export type ChatBody = z.output<typeof chatBody>;
+type BodyMessage = z.output<typeof message>;
+type ContentPart = z.output<typeof contentPart>;
 
 /** Throws a PublicError (400) for content and parameters that this server does not know yet. */
 export function toChatRequest(body: ChatBody): ChatRequest {

@@ -13,8 +13,8 @@ import {
   completionTextChunk,
   completionUsageChunk,
 } from "./completion-answer.ts";
-import { completionBody, toCompletionRequest, type CompletionBody } from "./completion-request.ts";
-import { completion, completionChunk } from "./responses.ts";
+import { completionBody, toCompletionRequests, type CompletionBody } from "./completion-request.ts";
+import { answerHeaders, completion, completionChunk, modelErrors } from "./responses.ts";
 import { addTimings } from "./usage.ts";
 
 /** Starts the answer to a further prompt. */
@@ -29,17 +29,18 @@ export function completionEndpoint(services: Pick<Services, "chat" | "clock">): 
     body: completionBody,
     response: completion,
     streamItem: completionChunk,
+    errors: modelErrors,
+    headers: answerHeaders,
     async handle({ body, signal }) {
-      const [firstPrompt, ...otherPrompts] = body.prompt;
-      const first = services.chat.complete(toCompletionRequest(body, firstPrompt), signal);
+      const [firstRequest, ...otherRequests] = toCompletionRequests(body);
+      const first = services.chat.complete(firstRequest, signal);
       const head: AnswerHead = {
         id: `cmpl-${randomUUID()}`,
         created: Math.floor(services.clock.epochMs() / 1000),
         routing: await takeRouting(first),
       };
-      const others = otherPrompts.map((prompt): StartAnswer => {
-        const request = { ...toCompletionRequest(body, prompt), model: head.routing.expertId };
-        return () => services.chat.complete(request, signal);
+      const others = otherRequests.map((request): StartAnswer => {
+        return () => services.chat.complete({ ...request, model: head.routing.expertId }, signal);
       });
       if (body.stream === true) {
         return {

@@ -3,7 +3,7 @@ import type { Endpoint } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { embeddingAnswer } from "./embedding-answer.ts";
 import { embeddingBody, toEmbeddingRequest, type EmbeddingBody } from "./embedding-request.ts";
-import { embeddings } from "./responses.ts";
+import { embeddings, modelErrors } from "./responses.ts";
 
 export function embeddingEndpoint(services: Pick<Services, "chat">): Endpoint<EmbeddingBody> {
   return {
@@ -13,6 +13,7 @@ export function embeddingEndpoint(services: Pick<Services, "chat">): Endpoint<Em
     tag: "OpenAI",
     body: embeddingBody,
     response: embeddings,
+    errors: modelErrors,
     async handle({ body, signal }) {
       const answer = await services.chat.embed(toEmbeddingRequest(body), signal);
       return {

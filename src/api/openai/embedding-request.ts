@@ -4,9 +4,9 @@ import type { EmbeddingRequest } from "../../chat/contract.ts";
 import { invalidRequest } from "../../core/errors.ts";
 import { optionalInteger } from "../validation.ts";
 import { toModel } from "./parameters.ts";
-import { textOrTokens } from "./text-or-tokens.ts";
+import { inputField, textOrTokens } from "./text-or-tokens.ts";
 
-export const embeddingBody = z.looseObject({
+export const embeddingBody = z.object({
   model: z.string().nullish().describe("Absent: the embedding model of the configuration."),
   input: textOrTokens(2048),
   encoding_format: z.enum(["float", "base64"]).nullish().describe("base64: little-endian 32-bit floats."),
@@ -20,7 +20,7 @@ export type EmbeddingBody = z.output<typeof embeddingBody>;
 export function toEmbeddingRequest(body: EmbeddingBody): EmbeddingRequest {
   const empty = body.input.indexOf("");
   if (empty !== -1) {
-    const param = body.input.length === 1 ? "input" : `input[${empty}]`;
+    const param = inputField("input", empty, body.input.length);
     throw invalidRequest(`${param} must be a non-empty string; received "".`, param);
   }
   return { model: toModel(body.model), inputs: body.input };

@@ -5,7 +5,7 @@ import type { Endpoint } from "../endpoint.ts";
 import { viewExpert, viewExperts } from "../expert-view.ts";
 import type { Services } from "../services.ts";
 import { autoModelBody, modelBody, modelList } from "./models.ts";
-import { model, models } from "./responses.ts";
+import { model, modelErrors, models } from "./responses.ts";
 
 type Needs = Pick<Services, "experts" | "fileState" | "poolStatus" | "resolveModel" | "startedAtMs">;
 
@@ -28,9 +28,10 @@ export function modelEndpoints(services: Needs): readonly Endpoint[] {
       summary: "One expert, by its id or an alias",
       tag: "OpenAI",
       response: model,
+      errors: { 404: modelErrors[404] },
       async handle({ params }) {
         const id = params["id"] ?? "";
-        if (id === "auto") return { kind: "json", body: autoModelBody(created) };
+        if (id === "auto") return { kind: "json", body: autoModelBody(await viewExperts(services), created) };
         const expert = services.resolveModel(id);
         if (expert === undefined) throw modelNotFound(id, knownModels(services.experts()));
         return { kind: "json", body: modelBody(id, await viewExpert(services, expert), created) };

@@ -1,5 +1,5 @@
 // The entries of GET /v1/models: the experts, their aliases, and `auto`.
-import type { ExpertView } from "../expert-view.ts";
+import { canServe, type ExpertView } from "../expert-view.ts";
 
 /** `id`: the expert's own, or the alias under which it is listed. */
 export function modelBody(id: string, view: ExpertView, created: number) {
@@ -20,8 +20,10 @@ export function modelBody(id: string, view: ExpertView, created: number) {
   };
 }
 
-/** The entry that stands for the router. */
-export function autoModelBody(created: number) {
+/** The entry that stands for the router: as good as the best of the experts. */
+export function autoModelBody(views: readonly ExpertView[], created: number) {
+  const statuses = views.map(({ status }) => status);
+  const unservable = statuses.includes("failed") ? "failed" : "missing";
   return {
     id: "auto",
     object: "model" as const,
@@ -29,7 +31,7 @@ export function autoModelBody(created: number) {
     owned_by: "gguf-experts",
     domain: "router",
     description: "The router picks the expert for each request.",
-    status: "available" as const,
+    status: statuses.some(canServe) ? ("available" as const) : unservable,
     aliases: [] as readonly string[],
     meta: null,
   };
@@ -38,5 +40,5 @@ export function autoModelBody(created: number) {
 export function modelList(views: readonly ExpertView[], created: number) {
   const experts = views.map((view) => modelBody(view.expert.id, view, created));
   const aliases = views.flatMap((view) => view.expert.aliases.map((alias) => modelBody(alias, view, created)));
-  return { object: "list" as const, data: [...experts, ...aliases, autoModelBody(created)] };
+  return { object: "list" as const, data: [...experts, ...aliases, autoModelBody(views, created)] };
 }

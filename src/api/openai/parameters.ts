@@ -2,12 +2,13 @@
 // and the chat contract.
 import { z } from "zod";
 import type { GenerationLimits } from "../../chat/contract.ts";
-import { is, isEmpty, never, type UnsupportedParameters } from "../unsupported.ts";
-import { optionalInteger, optionalNumber } from "../validation.ts";
+import { is, isEmpty, never } from "../unsupported.ts";
+import { anyObject, checked, optionalInteger, optionalNumber, refuseArray, type Refusal } from "../validation.ts";
 
 const maxStops = 16;
 const stopAllowed = `a non-empty string or an array of at most ${maxStops} of them`;
-const stopText = z.string("a non-empty string").min(1, "a non-empty string");
+const stopTextAllowed = "a non-empty string";
+const stopText = z.string(stopTextAllowed).min(1, stopTextAllowed);
 const seedAllowed = "an integer; -1 draws one at random";
 const topKAllowed = "an integer of at least -1; 0 and -1 consider the whole vocabulary";
 
@@ -26,22 +27,27 @@ export const generationParameters = {
   presence_penalty: optionalNumber(-2, 2),
   repeat_penalty: optionalNumber(0.01, 10).describe("1 is off. Also read as `repetition_penalty`."),
   repetition_penalty: optionalNumber(0.01, 10),
-  stop: z
-    .union([stopText, z.array(stopText, stopAllowed).max(maxStops, stopAllowed)], stopAllowed)
+  stop: checked(z.union([stopText, z.array(stopText).max(maxStops)]), refuseStop)
     .nullish()
     .describe("The answer ends before the first of these."),
   max_tokens: optionalInteger(1),
   stream: z.boolean().nullish(),
   stream_options: z
-    .looseObject({ include_usage: z.boolean().nullish() })
+    .object({ include_usage: z.boolean().nullish() })
     .nullish()
     .describe("include_usage adds a last chunk with `usage`."),
   use_semantic_router: z.boolean().nullish().describe("Route although a model is named."),
   user: z.string().nullish().describe("Ignored."),
-  metadata: z.record(z.string(), z.unknown()).nullish().describe("Ignored."),
+  metadata: anyObject().nullish().describe("Ignored."),
 } as const;
 
 export type GenerationParameters = z.output<z.ZodObject<typeof generationParameters>>;
+
+function refuseStop(stop: unknown): Refusal | null {
+  if (Array.isArray(stop)) return refuseArray(stop, stopText, { min: 0, max: maxStops, allowed: stopAllowed });
+  if (typeof stop === "string" && stop !== "") return null;
+  return { path: [], code: "invalid_value", allowed: stop === "" ? stopTextAllowed : stopAllowed };
+}
 
 /** Null: `max_tokens` says nothing. */
 export function toLimits(body: GenerationParameters, maxTokens: number | null): GenerationLimits {
@@ -73,7 +79,7 @@ function present<Name extends string>(name: Name, value: number | null | undefin
 }
 
 /** Those that no kind of generation knows yet. */
-export const unsupportedInGeneration: UnsupportedParameters = {
+export const unsupportedInGeneration = {
   n: is(1),
   best_of: is(1),
   logit_bias: isEmpty,
@@ -91,4 +97,4 @@ export const unsupportedInGeneration: UnsupportedParameters = {
   guided_regex: isEmpty,
   guided_choice: isEmpty,
   guided_grammar: isEmpty,
-};
+} as const;

@@ -38,6 +38,17 @@ const performance = z.object({
   tokens_per_second: z.number(),
 });
 
+/** Statuses of the endpoints that put a model to work. */
+export const modelErrors = {
+  404: "No such model; the message lists the known ones",
+  429: "The queue is full; Retry-After says when to come back",
+  503: "Loading failed or the server is shutting down; Retry-After says when to come back, where that helps",
+  507: "The model is larger than the memory budget",
+} as const;
+
+/** Headers of a generated answer. */
+export const answerHeaders = { "x-expert": "The expert that answered" } as const;
+
 const head = { id: z.string(), created: z.int(), model: z.string().describe("The expert that answered.") };
 
 export const chatCompletion = z.object({

@@ -1,7 +1,9 @@
-// The part of node-llama-cpp below its public types that the decode loop stands on: a context's batch and KV cache, and
-// the sampler. The one place that reaches for private members; the version is pinned in package.json for this reason.
+// The part of node-llama-cpp below its public types: a context's batch and KV cache, the sampler, a model's vocabulary and
+// the template engine. The one place that reaches for private members; the version is pinned in package.json for this
+// reason.
 import type { Llama, LlamaContext, LlamaEmbeddingContext, LlamaModel } from "node-llama-cpp";
 import type { Token } from "../engine.ts";
+import type { JinjaProgram } from "./prompt-template.ts";
 
 /** node-llama-cpp's AddonContext, a thin shell over llama_context. */
 export interface NativeContext {
@@ -38,13 +40,35 @@ export interface NativeSamplerConfig {
   readonly repeatPenaltyFrequencyPenalty?: number;
 }
 
+/** node-llama-cpp's AddonModel. */
+export interface NativeModel {
+  /** Without BOS and EOS. */
+  tokenize(text: string, parseSpecial: boolean): Uint32Array;
+  detokenize(tokens: Uint32Array, special: boolean): string;
+  getTokenString(token: Token): string;
+  /** Bits of llama.cpp's `llama_token_attr`. */
+  getTokenAttributes(token: Token): number;
+  /** llama.cpp's `llama_vocab_type`. */
+  getVocabularyType(): number;
+  shouldPrependBosToken(): boolean;
+  shouldAppendEosToken(): boolean;
+  /** These three: -1 where there is none. */
+  tokenBos(): Token;
+  tokenEos(): Token;
+  sepToken(): Token;
+  getMemoryBreakdown(): { readonly cpuRam: number };
+}
+
 export function nativeContextOf(context: LlamaContext): NativeContext {
   return (context as unknown as { _ctx: NativeContext })._ctx;
 }
 
+export function nativeModelOf(model: LlamaModel): NativeModel {
+  return (model as unknown as { _model: NativeModel })._model;
+}
+
 export function nativeModelBytes(model: LlamaModel): number {
-  return (model as unknown as { _model: { getMemoryBreakdown(): { cpuRam: number } } })._model.getMemoryBreakdown()
-    .cpuRam;
+  return nativeModelOf(model).getMemoryBreakdown().cpuRam;
 }
 
 export function contextBehind(context: LlamaEmbeddingContext): LlamaContext {
@@ -67,7 +91,14 @@ export function blockLayout(llama: Llama, type: number): { readonly elements: nu
 }
 
 export function createNativeSampler(llama: Llama, model: LlamaModel): NativeSampler {
-  const bindings = (llama as unknown as { _bindings: { AddonSampler: new (model: unknown) => NativeSampler } })
+  const bindings = (llama as unknown as { _bindings: { AddonSampler: new (model: NativeModel) => NativeSampler } })
     ._bindings;
-  return new bindings.AddonSampler((model as unknown as { _model: unknown })._model);
+  return new bindings.AddonSampler(nativeModelOf(model));
+}
+
+/** Compiles a template with llama.cpp's own Jinja engine. Throws its error where the template does not parse. */
+export function compileJinja(llama: Llama, source: string): JinjaProgram {
+  const bindings = (llama as unknown as { _bindings: { AddonJinjaRenderer: new (source: string) => JinjaProgram } })
+    ._bindings;
+  return new bindings.AddonJinjaRenderer(source);
 }

@@ -31,6 +31,7 @@ export interface LlamaEngineOptions {
 
 /** Throws an Error with a one-line reason where no prebuilt binary runs on this machine. */
 export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Engine> {
+  const lastError = { text: "" };
   const llama = await getLlama({
     build: "never",
     gpu: false,
@@ -40,12 +41,16 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<En
     logger: (level, message) => {
       const text = message.trim();
       if (text === "") return;
-      if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal)
+      if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal) {
+        // The first line says what is wrong; those behind it only that something was.
+        lastError.text ||= text;
         options.log.error({ from: "llama.cpp" }, text);
-      else options.log.debug({ from: "llama.cpp" }, text);
+      } else {
+        options.log.debug({ from: "llama.cpp" }, text);
+      }
     },
   });
-  return new LlamaEngine(llama, options);
+  return new LlamaEngine(llama, options, lastError);
 }
 
 class LlamaEngine implements Engine {
@@ -56,7 +61,11 @@ class LlamaEngine implements Engine {
   /** Headers by path, until the file changes: one with 150,000 pieces of vocabulary takes a tenth of a second to read. */
   readonly #headers = new Map<string, { readonly identity: string; readonly file: Promise<GgufFile> }>();
 
-  constructor(llama: Llama, options: LlamaEngineOptions) {
+  /** llama.cpp tells what is wrong with a file only in its log. */
+  readonly #lastError: { text: string };
+
+  constructor(llama: Llama, options: LlamaEngineOptions, lastError: { text: string }) {
+    this.#lastError = lastError;
     this.#llama = llama;
     this.#threads = options.threads;
     this.description = {
@@ -90,13 +99,19 @@ class LlamaEngine implements Engine {
     const file = await this.#read(spec.path);
     options.signal.throwIfAborted();
     // The pool decides what fits; the library's own memory checks would only second-guess its ledger.
-    const model = await this.#llama.loadModel({
-      modelPath: spec.path,
-      gpuLayers: 0,
-      ignoreMemorySafetyChecks: true,
-      loadSignal: options.signal,
-      onLoadProgress: options.onProgress,
-    });
+    this.#lastError.text = "";
+    const model = await this.#llama
+      .loadModel({
+        modelPath: spec.path,
+        gpuLayers: 0,
+        ignoreMemorySafetyChecks: true,
+        loadSignal: options.signal,
+        onLoadProgress: options.onProgress,
+      })
+      .catch((error: unknown) => {
+        if (options.signal.aborted || this.#lastError.text === "") throw error;
+        throw new Error(`${spec.path} cannot be loaded: ${this.#lastError.text}`, { cause: error });
+      });
     try {
       return spec.purpose === "embedding"
         ? await this.#openEmbedding(model, file, spec)

@@ -3,11 +3,12 @@
 import type { LlamaModel } from "node-llama-cpp";
 import { clip, invalidRequest } from "../../core/errors.ts";
 import type { ChatMessage, RenderedPrompt, RenderOptions, Token } from "../engine.ts";
+import { compileJinja } from "./bindings.ts";
 import { markEverything, markLookAlikes, unmark, type Unmarked, unusedMark } from "./prompt-marks.ts";
 import { type Fragment, looksLikeControl, type SpecialToken, SpecialTokens } from "./prompt-special-tokens.ts";
 import { ChatTemplate } from "./prompt-template.ts";
 import { RawTokenizer } from "./prompt-raw-tokenizer.ts";
-import { compileJinja, tokenAttributes, Vocabulary } from "./prompt-vocabulary.ts";
+import { tokenAttributes, Vocabulary } from "./prompt-vocabulary.ts";
 
 export interface PromptRendererOptions {
   /** In place of the file's own template. */

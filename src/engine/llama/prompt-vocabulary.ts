@@ -1,8 +1,8 @@
 // A model's vocabulary below node-llama-cpp's public types: tokens of raw text, the tokens' attributes and their bytes.
-// Private members of node-llama-cpp (pinned in package.json) are reached for prompts and answers' text here alone.
-import type { Llama, LlamaModel } from "node-llama-cpp";
+// May import bindings.ts.
+import type { LlamaModel } from "node-llama-cpp";
 import type { Token } from "../engine.ts";
-import type { JinjaProgram } from "./prompt-template.ts";
+import { type NativeModel, nativeModelOf } from "./bindings.ts";
 
 /** llama.cpp's `llama_vocab_type`. */
 const vocabularyTypes = { spm: 1, bpe: 2, wpm: 3, ugm: 4, rwkv: 5, plamo2: 6 } as const;
@@ -17,19 +17,6 @@ export const tokenAttributes = {
   stripLeft: 1 << 7,
   stripRight: 1 << 8,
 } as const;
-
-interface NativeModel {
-  tokenize(text: string, parseSpecial: boolean): Uint32Array;
-  detokenize(tokens: Uint32Array, special: boolean): string;
-  getTokenString(token: Token): string;
-  getTokenAttributes(token: Token): number;
-  getVocabularyType(): number;
-  shouldPrependBosToken(): boolean;
-  shouldAppendEosToken(): boolean;
-  tokenBos(): Token;
-  tokenEos(): Token;
-  sepToken(): Token;
-}
 
 export class Vocabulary {
   readonly #model: LlamaModel;
@@ -47,7 +34,7 @@ export class Vocabulary {
 
   constructor(model: LlamaModel) {
     this.#model = model;
-    this.#native = (model as unknown as { readonly _model: NativeModel })._model;
+    this.#native = nativeModelOf(model);
     this.#type = this.#native.getVocabularyType();
     this.#spacesAreEscaped =
       this.#type === vocabularyTypes.bpe &&
@@ -113,14 +100,6 @@ export class Vocabulary {
   #boundaryToken(key: "bos_token_id" | "eos_token_id", shown: Token): Token | null {
     return shown >= 0 ? shown : (this.#model.fileInfo.metadata.tokenizer?.ggml?.[key] ?? null);
   }
-}
-
-/** Compiles a template with llama.cpp's own Jinja engine. Throws its error where the template does not parse. */
-export function compileJinja(llama: Llama, source: string): JinjaProgram {
-  const { AddonJinjaRenderer } = (
-    llama as unknown as { readonly _bindings: { readonly AddonJinjaRenderer: new (source: string) => JinjaProgram } }
-  )._bindings;
-  return new AddonJinjaRenderer(source);
 }
 
 const escapedSpace = "▁";

@@ -78,9 +78,7 @@ export class LlamaTextModel implements TextModel {
     const { llama, model } = this.#parts;
     const promptTokens = this.#checkedPrompt(request);
     const plan = planSampling(request.sampling, () => Math.floor(Math.random() * 2 ** 32));
-    const sampler = createNativeSampler(llama, model);
     const context = nativeContextOf(this.#parts.context);
-    sampler.applyConfig(plan.fixed);
     const startMs = performance.now();
     let firstTokenMs = startMs;
     let generatedTokens = 0;
@@ -88,7 +86,9 @@ export class LlamaTextModel implements TextModel {
     // Tokens whose text is held back: a character's first bytes.
     const unsent: Token[] = [];
     const detokenizer = new StreamingDetokenizer(model);
+    const sampler = createNativeSampler(llama, model);
     try {
+      sampler.applyConfig(plan.fixed);
       const stream = this.#loop.run(
         {
           promptTokens,
