@@ -7,7 +7,7 @@ import type { RequestRecorder } from "../core/request-record.ts";
 import type { ChatMessage, EmbeddingModel, GenerationRequest, TextModel, Token } from "../engine/engine.ts";
 import type { ModelFiles } from "../engine/model-files.ts";
 import type { ExpertCatalogue } from "../experts/catalogue.ts";
-import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
+import type { Embedder, Expert } from "../experts/expert.ts";
 import type { Lease, ModelPool } from "../pool/pool.ts";
 import type { Router } from "../routing/router.ts";
 import type {
@@ -107,20 +107,24 @@ class PooledChatService implements ChatService {
     index: number,
     signal: AbortSignal,
   ): Promise<{ readonly vector: Float32Array; readonly tokens: number }> {
+    if (typeof input === "string") refuseHopelessPrompt(model, input, `input[${index}]`);
+    else this.#refuseLongInput(model, input, index);
     const key = typeof input === "string" ? `t${input}` : `i${input.join(",")}`;
     const known = this.#embeddings?.get(key);
     if (known !== undefined) return known;
-    if (typeof input === "string") refuseHopelessPrompt(model, input, `input[${index}]`);
     const tokens = typeof input === "string" ? model.tokenize(input, { parseSpecial: false, addSpecial: true }) : input;
-    if (tokens.length >= model.contextTokens) {
-      throw new PublicError(
-        `input[${index}] has ${tokens.length} tokens, but the embedding model takes at most ${model.contextTokens - 1}.`,
-        { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: `input[${index}]` },
-      );
-    }
+    this.#refuseLongInput(model, tokens, index);
     const embedded = { vector: await model.embed(tokens, signal), tokens: tokens.length };
     this.#embeddings?.set(key, embedded);
     return embedded;
+  }
+
+  #refuseLongInput(model: EmbeddingModel, tokens: readonly Token[], index: number): void {
+    if (tokens.length < model.contextTokens) return;
+    throw new PublicError(
+      `input[${index}] has ${tokens.length} tokens, but the embedding model takes at most ${model.contextTokens - 1}.`,
+      { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: `input[${index}]` },
+    );
   }
 
   async *#answer(

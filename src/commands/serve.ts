@@ -8,6 +8,9 @@ import { messageOf } from "../core/errors.ts";
 import { startHttpServer } from "../http/server.ts";
 import { createLogger } from "../telemetry/log.ts";
 
+/** Time for answers that were cut at the deadline to give their models back. */
+const abortGraceMs = 1000;
+
 export interface ServeParts {
   loadConfig(configPath: string | undefined): Promise<AppConfig>;
 }
@@ -64,7 +67,8 @@ export async function serve(args: readonly string[], parts: ServeParts): Promise
   // A second signal means at once: nothing is waited for.
   void firstSignal().then(() => process.exit(130));
   app.drain();
-  await Promise.all([server.close(config.server.drainTimeoutMs), app.close(config.server.drainTimeoutMs), warming]);
+  const { drainTimeoutMs } = config.server;
+  await Promise.all([server.close(drainTimeoutMs), app.close(drainTimeoutMs + abortGraceMs), warming]);
   log.info({}, "stopped");
   return 0;
 }

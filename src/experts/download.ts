@@ -476,10 +476,10 @@ async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
 async function readHead(chunks: AsyncGenerator<Uint8Array>, watch: StallWatch | null): Promise<Buffer> {
   let head = Buffer.alloc(0);
   while (head.length < 1024) {
-    const { done, value } = await chunks.next();
-    if (done === true) break;
+    const next = await chunks.next();
+    if (next.done === true) break;
     watch?.restart();
-    head = Buffer.concat([head, value]);
+    head = Buffer.concat([head, next.value]);
   }
   return head;
 }

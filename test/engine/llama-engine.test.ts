@@ -250,12 +250,8 @@ describe("files that are no models", () => {
     ["a text file", "Not Found: no such model, sorry about that", /starts with "Not Found: n"/],
     ["another version", patched(4, [9]), /version 9/],
     ["half a file", stories.subarray(0, stories.length / 2), /truncated: tensor .* ends at byte/],
-    ["half a header", stories.subarray(0, 3000), /names no model architecture/],
-    [
-      "absurd counts",
-      patched(8, [255, 255, 255, 255, 255, 255, 255, 127]),
-      /is not a readable GGUF|no tensors|truncated/,
-    ],
+    ["half a header", stories.subarray(0, 3000), /announces|cut short/],
+    ["absurd counts", patched(8, [255, 255, 255, 255, 255, 255, 255, 127]), /announces 9223372036854775807 tensors/],
     ["a folder", null, /cannot be read|is not a/],
   ])("%s is refused with one line that says why", async (_, bytes, reason) => {
     const target = path.join(testFolder(), "model.gguf");

@@ -53,7 +53,7 @@ interface Stream {
   /** The row of the current batch whose logits choose the next token. */
   batchRow: number | null;
   readonly events: StreamEvent[];
-  failure: unknown;
+  failure: { readonly error: unknown } | null;
   ended: boolean;
   wake: () => void;
 }
@@ -117,7 +117,7 @@ export class DecodeLoop {
           yield event;
           continue;
         }
-        if (stream.failure !== undefined) throw stream.failure;
+        if (stream.failure !== null) throw stream.failure.error;
         if (stream.ended) {
           if (signal.aborted) throw new AbandonedError();
           return;
@@ -151,7 +151,7 @@ export class DecodeLoop {
       cancelled: false,
       batchRow: null,
       events: [],
-      failure: undefined,
+      failure: null,
       ended: false,
       wake: () => {},
     };
@@ -199,7 +199,7 @@ export class DecodeLoop {
         } catch (error) {
           // After a failed decode nothing is known of these sequences' cells.
           for (const stream of batch) {
-            stream.failure = error;
+            stream.failure = { error };
             this.#options.context.disposeSequence(stream.slot.sequenceId);
             stream.slot.cachedTokens = [];
             this.#close(stream);
@@ -248,7 +248,7 @@ export class DecodeLoop {
       streams.map((stream) =>
         // One stream's sampling failure is its own: its neighbours in the batch were decoded and go on.
         this.#sampleNext(stream).catch((error: unknown) => {
-          stream.failure = error;
+          stream.failure = { error };
           this.#close(stream);
         }),
       ),

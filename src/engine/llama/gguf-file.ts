@@ -1,10 +1,11 @@
 // Reads a GGUF file's header and checks that the file is whole, before anything maps or loads it: a damaged file must be a
 // sentence for the operator, never an assertion in native code. May import node-llama-cpp, engine.ts and core/.
-import { open } from "node:fs/promises";
 import { GgmlType, type GgufFileInfo, type Llama, readGgufFileInfo } from "node-llama-cpp";
 import { messageOf } from "../../core/errors.ts";
+import { walkGguf } from "../../core/gguf-walk.ts";
 import type { ModelFileInfo } from "../engine.ts";
 import { blockLayout } from "./bindings.ts";
+import { headerProblem } from "./gguf-sanity.ts";
 import type { WeightTensor } from "./repacked-bytes.ts";
 
 export interface GgufFile {
@@ -15,7 +16,10 @@ export interface GgufFile {
 
 /** Throws an Error with a one-line reason that names the file. */
 export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile> {
-  const sizeBytes = await checkMagic(path);
+  const walked = await walkGguf(path);
+  const problem = headerProblem(walked.metadata);
+  if (problem !== null) throw new Error(`${path} ${problem}`);
+  const { sizeBytes } = walked;
   let header: GgufFileInfo;
   try {
     header = await readGgufFileInfo(path, { sourceType: "filesystem", logWarnings: false });
@@ -42,27 +46,6 @@ export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile
       hasChatTemplate: typeof header.metadata.tokenizer?.chat_template === "string",
     },
   };
-}
-
-async function checkMagic(path: string): Promise<number> {
-  const file = await open(path, "r").catch((error: unknown) => {
-    throw new Error(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
-  });
-  try {
-    const head = Buffer.alloc(24);
-    const status = await file.stat();
-    if (!status.isFile()) throw new Error(`${path} is not a file`);
-    const { bytesRead } = await file.read(head, 0, head.length, 0);
-    if (bytesRead < head.length) throw new Error(`${path} is not a GGUF file: it holds only ${bytesRead} bytes`);
-    if (head.toString("latin1", 0, 4) !== "GGUF") {
-      throw new Error(`${path} is not a GGUF file: it starts with ${JSON.stringify(head.toString("latin1", 0, 12))}`);
-    }
-    const version = head.readUInt32LE(4);
-    if (version < 2 || version > 3) throw new Error(`${path} has GGUF version ${version}; 2 and 3 can be read`);
-    return status.size;
-  } finally {
-    await file.close();
-  }
 }
 
 /** Throws when a tensor reaches beyond the end of the file. */

@@ -1,8 +1,8 @@
 // Values in a GGUF header that make llama.cpp end the process instead of refusing the file: they are refused here first.
-// The list holds what was seen to crash; a file is proven in a process of its own by nobody yet. Pure.
+// The list holds what was seen to crash. Pure; may import core/ (types).
+import type { GgufHeader } from "../../core/gguf-walk.ts";
 
-/** A header's keys: numbers, strings and booleans as they are, arrays as their length. */
-export type HeaderValues = ReadonlyMap<string, number | bigint | string | boolean | { readonly length: number }>;
+type HeaderValues = GgufHeader["metadata"];
 
 const largestSize = 2 ** 24;
 const longestTemplateCharacters = 2 ** 20;
@@ -11,14 +11,23 @@ const deepestTemplateNesting = 500;
 /** One sentence without the file's name; null where nothing is wrong. */
 export function headerProblem(values: HeaderValues): string | null {
   const architecture = values.get("general.architecture");
-  if (typeof architecture !== "string") return "names no model architecture: the file is cut short or no language model";
+  if (typeof architecture !== "string")
+    return "names no model architecture: the file is cut short or no language model";
   return (
-    sizeProblem(values, architecture) ?? specialTokenProblem(values) ?? templateProblem(values.get("tokenizer.chat_template"))
+    sizeProblem(values, architecture) ??
+    specialTokenProblem(values) ??
+    templateProblem(values.get("tokenizer.chat_template"))
   );
 }
 
 function sizeProblem(values: HeaderValues, architecture: string): string | null {
-  const names = ["embedding_length", "block_count", "feed_forward_length", "attention.head_count", "attention.head_count_kv"];
+  const names = [
+    "embedding_length",
+    "block_count",
+    "feed_forward_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+  ];
   const sizes = new Map<string, number>();
   for (const name of names) {
     const value = values.get(`${architecture}.${name}`);
@@ -58,7 +67,8 @@ function specialTokenProblem(values: HeaderValues): string | null {
   const tokens = values.get("tokenizer.ggml.tokens");
   const size = typeof tokens === "object" ? tokens.length : 0;
   for (const [key, value] of values) {
-    if (!/^tokenizer\.ggml\..*token_id$/.test(key) || (typeof value !== "number" && typeof value !== "bigint")) continue;
+    if (!/^tokenizer\.ggml\..*token_id$/.test(key) || (typeof value !== "number" && typeof value !== "bigint"))
+      continue;
     const id = Number(value);
     if (!(id >= 0 && id < size) && id !== noToken && id !== -1) {
       return `gives ${id} for ${key}, but its vocabulary has ${size} tokens`;
