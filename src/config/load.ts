@@ -61,8 +61,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<AppConfig>
   const folders = { own: dirname(resolvedPath), others: [dirname(absolutePath), options.workingDirectory] };
   const found = new Map<string, FoundModel>();
   for (const { key, path } of modelPaths) found.set(key, await findModel(key, path, expandHome(path, home), folders));
-  const pathProblems = [...found.values()].flatMap(({ problem }) => problem ?? []);
-  if (file === null || pathProblems.length > 0) throw new ConfigError(label, [...problems, ...pathProblems]);
+  if (file === null) throw new ConfigError(label, problems);
 
   const config = resolveConfig({
     file,
@@ -134,7 +133,6 @@ function readProblem(error: unknown, missing: string): string {
 
 interface FoundModel {
   readonly path: string;
-  readonly problem?: string;
   readonly warning?: string;
 }
 
@@ -159,7 +157,8 @@ async function findModel(key: string, given: string, expanded: string, folders: 
   const [only] = models;
   if (only === undefined) return { path, warning: `${key}: the folder ${JSON.stringify(given)} holds no GGUF model` };
   if (models.length === 1) return { path: join(path, only) };
-  return { path, problem: problemLine(key, given, `one file of that folder: ${models.join(", ")}`) };
+  // Its expert cannot be served; the others can.
+  return { path, warning: problemLine(key, given, `one file of that folder: ${models.join(", ")}`) };
 }
 
 /** GGUF files that a model is loaded from: no image projectors, and of a model in several shards the first. */

@@ -1,6 +1,6 @@
 // What is known of each model file without loading it, remembered until its size or time changes.
 // May import engine.ts and core/.
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { messageOf } from "../core/errors.ts";
 import type { Engine, ModelFileInfo } from "./engine.ts";
 
@@ -22,6 +22,7 @@ export class ModelFiles {
     let identity: string;
     try {
       const file = await stat(path);
+      if (file.isDirectory()) return await lookInFolder(path);
       if (!file.isFile()) return { state: "invalid", reason: `${path} is not a file` };
       identity = `${file.size}:${file.mtimeMs}`;
     } catch (error) {
@@ -38,4 +39,14 @@ export class ModelFiles {
     this.#known.set(path, { identity, state });
     return state;
   }
+}
+
+/** A folder with one model was resolved to it by the configuration; what is left has none, or too many to choose from. */
+async function lookInFolder(path: string): Promise<ModelFileState> {
+  const models = (await readdir(path)).filter((name) => name.toLowerCase().endsWith(".gguf")).sort();
+  if (models.length === 0) return { state: "missing", reason: `${path} is a folder that holds no GGUF file` };
+  return {
+    state: "invalid",
+    reason: `${path} is a folder of ${models.length} GGUF files (${models.join(", ")}); name one of them in model_path`,
+  };
 }

@@ -7,7 +7,8 @@ import { isLoopback } from "../core/addresses.ts";
 import { formatBytes } from "../core/bytes.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { clip, messageOf } from "../core/errors.ts";
-import { ggufMagic, lockPart, PartFile, type PartIdentity, type PartLock } from "./part-file.ts";
+import { checkGgufIsWhole } from "../core/gguf-extent.ts";
+import { ggufMagic, lockPart, PartFile, type PartIdentity, type PartLock, partPath } from "./part-file.ts";
 
 export interface DownloadRequest {
   readonly url: string;
@@ -125,6 +126,13 @@ async function finish(request: DownloadRequest, part: PartFile): Promise<Downloa
     throw new DownloadError(
       `${request.url}: the file arrived damaged and was deleted: SHA-256 expected ${expected}, actual ${actual}`,
     );
+  }
+  // Without a hash a file that a server cut short looks complete; its own header says otherwise.
+  if (expected === null) {
+    await checkGgufIsWhole(partPath(request.destination)).catch(async (error: unknown) => {
+      await part.discard();
+      throw new DownloadError(`${request.url}: the file arrived damaged and was deleted: ${messageOf(error)}`);
+    });
   }
   await part.commit();
   const verifiedBy = request.sha256 !== null ? "manifest" : offered !== null ? "server" : "nobody";

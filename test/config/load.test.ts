@@ -146,14 +146,11 @@ describe("a file that cannot be used gets one line", () => {
   });
 
   it("several problems: a line for each, with the file's name", async () => {
-    await put("config.json", { experts: [expert("a", { priority: 9, model_path: "many" })], routing_threshold: 2 });
-    await put("many/b.gguf");
-    await put("many/a.gguf");
+    await put("config.json", { experts: [expert("a", { priority: 9 })], routing_threshold: 2 });
     const { message, problems } = await failure();
     expect(problems).toEqual([
       "experts[0].priority: 9 — allowed: an integer from 1 to 5",
       "routing_threshold: 2 — allowed: a number from 0 to 1",
-      'experts[0].model_path: "many" — allowed: one file of that folder: a.gguf, b.gguf',
     ]);
     expect(message).toBe(problems.map((problem) => `config.json: ${problem}`).join("\n"));
   });
@@ -217,6 +214,12 @@ describe("model paths", () => {
     expect(await pathOf("none")).toEqual({
       path: join(root, "config/none"),
       warnings: ['experts[0].model_path: the folder "none" holds no GGUF model'],
+    });
+    await put("config/many/b.gguf");
+    await put("config/many/a.gguf");
+    expect(await pathOf("many")).toEqual({
+      path: join(root, "config/many"),
+      warnings: ['experts[0].model_path: "many" — allowed: one file of that folder: a.gguf, b.gguf'],
     });
   });
 });

@@ -127,6 +127,15 @@ describe("a well-behaved server", () => {
     expect(result).toEqual({ sizeBytes: file.length, sha256: sha256(file), verifiedBy: "nobody" });
   });
 
+  it("is not believed where nobody knows a hash or a size and the file is shorter than its own header says", async () => {
+    const short = file.subarray(0, file.length - 1);
+    const server = await start((_request, response) => response.writeHead(200).end(short));
+    await expect(fetchFrom(server)).rejects.toThrow(
+      /arrived damaged and was deleted: .* is truncated: tensor t ends at/,
+    );
+    await expectNothingThere();
+  });
+
   it("takes the server's digest where the manifest has none", async () => {
     const digest = Buffer.from(sha256(file), "hex").toString("base64");
     const server = await start(serve(file, { "repr-digest": `sha-512=:AAAA:, sha-256=:${digest}:` }));

@@ -66,7 +66,21 @@ export function ggufBytes(sizeBytes: number, seed = 1): Buffer {
     state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
     bytes[index] = state >>> 16;
   }
+  // The smallest header there is: one tensor of single bytes that reaches to the end.
+  const headerBytes = 64;
+  if (sizeBytes < headerBytes) {
+    bytes.write("GGUF");
+    return bytes;
+  }
+  bytes.fill(0, 0, headerBytes);
   bytes.write("GGUF");
+  bytes.writeUInt32LE(3, 4);
+  bytes.writeBigUInt64LE(1n, 8);
+  bytes.writeBigUInt64LE(1n, 24);
+  bytes.write("t", 32);
+  bytes.writeUInt32LE(1, 33);
+  bytes.writeBigUInt64LE(BigInt(sizeBytes - headerBytes), 37);
+  bytes.writeUInt32LE(24, 45);
   return bytes;
 }
 

@@ -1,0 +1,36 @@
+// Whether a GGUF file is long enough to hold the tensors that its header lists. May import gguf-walk.ts.
+import { walkGguf } from "./gguf-walk.ts";
+
+/** Elements and bytes of a block, for the types that models are published in (ggml.h). */
+const blocks: Readonly<Record<number, readonly [elements: number, bytes: number]>> = {
+  0: [1, 4], // F32
+  1: [1, 2], // F16
+  2: [32, 18], // Q4_0
+  3: [32, 20], // Q4_1
+  6: [32, 22], // Q5_0
+  7: [32, 24], // Q5_1
+  8: [32, 34], // Q8_0
+  10: [256, 84], // Q2_K
+  11: [256, 110], // Q3_K
+  12: [256, 144], // Q4_K
+  13: [256, 176], // Q5_K
+  14: [256, 210], // Q6_K
+  20: [32, 18], // IQ4_NL
+  24: [1, 1], // I8
+  30: [1, 2], // BF16
+};
+
+/** Throws an Error of one line where the header is damaged or a tensor ends beyond the file. */
+export async function checkGgufIsWhole(path: string): Promise<void> {
+  const { tensors, dataOffset, sizeBytes } = await walkGguf(path);
+  for (const { name, dimensions, type, offset } of tensors) {
+    // Of a type that is not listed only the beginning is known.
+    const [elements, bytes] = blocks[type] ?? [1, 0];
+    const end = dataOffset + offset + (dimensions.reduce((product, size) => product * size, 1) / elements) * bytes;
+    if (end > sizeBytes) {
+      throw new Error(
+        `${path} is truncated: tensor ${name} ends at byte ${end}, but the file holds ${sizeBytes} bytes`,
+      );
+    }
+  }
+}
