@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the models' GGUF files, then runs a command if all of them are there. Everything but finding node and building
-# once is the `download` command of dist/main.js.
+# is the `download` command of dist/main.js.
 set -euo pipefail
 
 usage() {
@@ -47,10 +47,11 @@ done
 root=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 command -v node >/dev/null || fail "node was not found; install Node 20.19 or later."
 
-if [[ ! -f $root/dist/main.js ]]; then
-  [[ -x $root/node_modules/.bin/tsc ]] || fail "not built yet, and the compiler is not there: run 'npm ci' in $root first."
-  echo "Building (once)…" >&2
+# After an update dist may be older than src; the incremental build takes a second where nothing changed.
+if [[ -x $root/node_modules/.bin/tsc && -d $root/node_modules/@types/node ]]; then
   (cd -- "$root" && node_modules/.bin/tsc -p tsconfig.build.json >&2) || fail "the build failed; see above."
+elif [[ ! -f $root/dist/main.js ]]; then
+  fail "not built yet, and the compiler is not there: run 'npm ci' in $root first."
 fi
 
 node -- "$root/dist/main.js" download "${arguments[@]+"${arguments[@]}"}"
