@@ -1,5 +1,6 @@
 // The composition root: the only place that names the concrete engine, pool, router, telemetry and dialects, and puts them
 // together. May import everything below.
+import { dirname } from "node:path";
 import { adminDialect } from "./api/admin/dialect.ts";
 import { openaiDialect } from "./api/openai/dialect.ts";
 import type { Services } from "./api/services.ts";
@@ -15,7 +16,8 @@ import type { Engine } from "./engine/engine.ts";
 import { createLlamaEngine } from "./engine/llama/llama-engine.ts";
 import { ModelFiles } from "./engine/model-files.ts";
 import { ExpertCatalogue } from "./experts/catalogue.ts";
-import { type Expert, fetchAdvice } from "./experts/expert.ts";
+import type { Expert } from "./experts/expert.ts";
+import { loadManifest, missingFileAdvice, packageManifestPath } from "./experts/manifest.ts";
 import { createHttpApp, type HttpApp } from "./http/app.ts";
 import { ramBudgetBytes, readMachine, recommendedThreads } from "./machine/machine.ts";
 import { EnginePool, type PoolModel } from "./pool/model-pool.ts";
@@ -49,7 +51,7 @@ export async function createEngine(log: Logger = silentLogger): Promise<Engine> 
 
 export async function createApp(config: AppConfig, log: Logger): Promise<App> {
   const engine = await createEngine(log);
-  const core = assemble(config, engine, log);
+  const core = await assemble(config, engine, log);
   const { pool, files, chat, stats, metrics, catalogue } = core;
   let draining = false;
 
@@ -103,7 +105,7 @@ export async function openChat(config: AppConfig): Promise<{
   close(): Promise<void>;
 }> {
   const engine = await createEngine();
-  const { chat, pool } = assemble(config, engine, silentLogger);
+  const { chat, pool } = await assemble(config, engine, silentLogger);
   return {
     service: chat,
     experts: config.experts,
@@ -114,10 +116,16 @@ export async function openChat(config: AppConfig): Promise<{
   };
 }
 
-function assemble(config: AppConfig, engine: Engine, log: Logger) {
+/** Without a readable manifest no file can be fetched by name: that is all there is to say of it here. */
+async function missingAdvice(): Promise<(path: string) => string> {
+  const manifest = await loadManifest(packageManifestPath).catch(() => null);
+  return missingFileAdvice(manifest, dirname(packageManifestPath));
+}
+
+async function assemble(config: AppConfig, engine: Engine, log: Logger) {
   const clock = systemClock;
   const catalogue = new ExpertCatalogue(config.experts);
-  const files = new ModelFiles(engine);
+  const files = new ModelFiles(engine, await missingAdvice());
   const pool = new EnginePool({
     engine,
     files,
@@ -186,7 +194,7 @@ async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles)
   const warnings: string[] = [];
   for (const expert of config.experts) {
     const file = await files.look(expert.modelPath);
-    if (file.state === "missing") warnings.push(`${expert.id} is missing: ${file.reason}. ${fetchAdvice(expert.id)}`);
+    if (file.state === "missing") warnings.push(`${expert.id} is missing: ${file.reason}`);
     if (file.state === "invalid") warnings.push(`${expert.id} cannot be used: ${file.reason}`);
   }
   const total = config.experts.length;

@@ -1,7 +1,7 @@
 // One expert as the API shows it: what the configuration, the pool and its file say together.
 // May import experts/ and the pool's and engine's types.
 import type { ModelFileState } from "../engine/model-files.ts";
-import { type Expert, fetchAdvice } from "../experts/expert.ts";
+import type { Expert } from "../experts/expert.ts";
 import type { ModelState, ModelStatus } from "../pool/pool.ts";
 import type { Services } from "./services.ts";
 
@@ -49,7 +49,6 @@ export function canServe(status: ExpertStatus): boolean {
 
 /** Why an expert does not serve, or its last error; null where all is well. */
 export function lastErrorOf(view: ExpertView): string | null {
-  if (view.file.state === "missing") return `${view.file.reason}. ${fetchAdvice(view.expert.id)}`;
-  if (view.file.state === "invalid") return view.file.reason;
+  if (view.file.state !== "present") return view.file.reason;
   return view.model?.lastError ?? null;
 }

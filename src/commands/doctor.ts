@@ -1,11 +1,10 @@
 // The `doctor` command: what this machine is and what will happen on it. Gathers facts, judges them, prints.
 // May import what stands below commands/; the config loader and the engine come as parameters.
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { AppConfig } from "../config/config.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { loadManifest } from "../experts/manifest.ts";
+import { loadManifest, packageManifestPath } from "../experts/manifest.ts";
 import { gatherFacts } from "./doctor/facts.ts";
 import { wouldServe } from "./doctor/finding.ts";
 import { findingsOf } from "./doctor/findings.ts";
@@ -23,9 +22,6 @@ export interface DoctorParts {
   readonly out?: (text: string) => void;
 }
 
-/** Found from src/commands and from dist/commands alike. */
-const manifestPath = fileURLToPath(new URL("../../models/manifest.json", import.meta.url));
-
 /** Exit code: 0 when the server would serve, 1 when not, 2 for arguments that it does not know. */
 export async function doctor(args: readonly string[], parts: DoctorParts): Promise<number> {
   const out = parts.out ?? ((text: string) => void process.stdout.write(text));
@@ -39,7 +35,7 @@ export async function doctor(args: readonly string[], parts: DoctorParts): Promi
   const facts = await gatherFacts({
     loadConfig: () => parts.loadConfig(options.config),
     createEngine: () => parts.createEngine(),
-    loadManifest: () => loadManifest(parts.manifestPath ?? manifestPath),
+    loadManifest: () => loadManifest(parts.manifestPath ?? packageManifestPath),
     root: parts.root ?? "/",
   });
   const findings = findingsOf(facts);

@@ -11,10 +11,13 @@ export type ModelFileState =
 
 export class ModelFiles {
   readonly #engine: Pick<Engine, "inspect">;
+  readonly #missingAdvice: ((path: string) => string) | null;
   readonly #known = new Map<string, { readonly identity: string; readonly state: Promise<ModelFileState> }>();
 
-  constructor(engine: Pick<Engine, "inspect">) {
+  /** `missingAdvice`: what an operator should do about a missing file; ends the reason of that state. */
+  constructor(engine: Pick<Engine, "inspect">, missingAdvice: ((path: string) => string) | null = null) {
     this.#engine = engine;
+    this.#missingAdvice = missingAdvice;
   }
 
   /** Never rejects: what is wrong with a file is its state. */
@@ -27,7 +30,10 @@ export class ModelFiles {
       identity = `${file.size}:${file.mtimeMs}`;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === "ENOENT" || code === "ENOTDIR") return { state: "missing", reason: `${path} does not exist` };
+      if (code === "ENOENT" || code === "ENOTDIR") {
+        const advice = this.#missingAdvice === null ? "" : `. ${this.#missingAdvice(path)}`;
+        return { state: "missing", reason: `${path} does not exist${advice}` };
+      }
       return { state: "invalid", reason: messageOf(error) };
     }
     const known = this.#known.get(path);

@@ -47,11 +47,6 @@ export interface Expert {
   readonly sampling: Sampling;
 }
 
-/** How an operator gets an expert's missing file. */
-export function fetchAdvice(expertId: string): string {
-  return `Fetch it with ./download-model.sh ${expertId}`;
-}
-
 /** The embedding model of /v1/embeddings: loaded on first use, pinned, not one of the experts. */
 export interface Embedder {
   readonly id: string;

@@ -1,6 +1,8 @@
 // models/manifest.json: which GGUF files each expert needs, where they come from, under which licence, and which
 // quantisation suits which CPU. Reads one file, decides purely; imports nothing of the project but errors.
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { messageOf } from "../core/errors.ts";
 
@@ -118,6 +120,22 @@ export async function loadManifest(path: string): Promise<Manifest> {
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${path}: ${z.core.toDotPath(issue.path)}: ${issue.message}`);
   throw new ManifestError(problems.join("\n"));
+}
+
+/** The manifest that comes with the package; found from src/experts and from dist/experts alike. */
+export const packageManifestPath = fileURLToPath(new URL("../../models/manifest.json", import.meta.url));
+
+/** What to do about a missing model file: the command that brings this very file, where there is one. */
+export function missingFileAdvice(manifest: Manifest | null, modelsFolder: string): (path: string) => string {
+  const idByPath = new Map(
+    (manifest?.experts ?? []).flatMap(({ expertId, files }) =>
+      files.map(({ file }) => [join(modelsFolder, file), expertId] as const),
+    ),
+  );
+  return (path) => {
+    const id = idByPath.get(path);
+    return id === undefined ? "Put it there, or correct its model_path" : `Fetch it with ./download-model.sh ${id}`;
+  };
 }
 
 /**

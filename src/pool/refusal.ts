@@ -1,7 +1,6 @@
 // Why a request for a model is refused, as the scheduler says it and as the caller reads it. May import core/.
 import { formatBytes } from "../core/bytes.ts";
 import { PublicError } from "../core/errors.ts";
-import { fetchAdvice } from "../experts/expert.ts";
 
 /** What is wrong with a model itself, remembered until its file changes or a load succeeds. */
 export type ModelFailure =
@@ -68,7 +67,7 @@ export function refusalError(modelId: string, refusal: Refusal): PublicError {
 export function refusalMessage(modelId: string, refusal: Refusal): string {
   switch (refusal.kind) {
     case "missing":
-      return `The model file of ${modelId} is missing: ${refusal.reason}. ${fetchAdvice(modelId)}`;
+      return `The model file of ${modelId} is missing: ${refusal.reason}`;
     case "invalid":
       return `The model file of ${modelId} is invalid: ${refusal.reason}`;
     case "load_failed":

@@ -43,7 +43,7 @@ describe("GET /health", () => {
     expect(body).toMatchObject({ status: "degraded", models_loaded: 0, models_available: 3 });
     expect(body.problems).toEqual([
       "phi4_fast is failed: It crashed.",
-      "qwen_coder is missing: /models/x.gguf does not exist. Fetch it with ./download-model.sh qwen_coder",
+      "qwen_coder is missing: /models/x.gguf does not exist",
     ]);
   });
 
@@ -82,7 +82,7 @@ describe("GET /health", () => {
       body: {
         status: "missing",
         healthy: false,
-        last_error: "/models/x.gguf does not exist. Fetch it with ./download-model.sh qwen_coder",
+        last_error: "/models/x.gguf does not exist",
       },
     });
     const unknown = await get(app, "/health/experts/nobody");

@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chooseFile, loadManifest, type Manifest, type ManifestFile } from "../../src/experts/manifest.ts";
+import {
+  chooseFile,
+  loadManifest,
+  type Manifest,
+  type ManifestFile,
+  missingFileAdvice,
+  packageManifestPath,
+} from "../../src/experts/manifest.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const manifestPath = join(root, "models/manifest.json");
@@ -154,5 +161,14 @@ describe("a wrong manifest", () => {
     await expect(loadManifest(join(folder, "none.json"))).rejects.toThrow(/^The manifest .* cannot be read: ENOENT/);
     await writeFile(join(folder, "text.json"), "hello");
     await expect(loadManifest(join(folder, "text.json"))).rejects.toThrow(/^The manifest .* is not JSON: /);
+  });
+});
+
+describe("missingFileAdvice", () => {
+  it("names the command that brings this very file, and no command for another", async () => {
+    const advice = missingFileAdvice(await loadManifest(packageManifestPath), "/models");
+    expect(advice("/models/phi-4-mini-instruct.gguf")).toBe("Fetch it with ./download-model.sh phi4_fast");
+    expect(advice("/elsewhere/phi-4-mini-instruct.gguf")).toBe("Put it there, or correct its model_path");
+    expect(missingFileAdvice(null, "/models")("/models/phi-4-mini-instruct.gguf")).toMatch(/^Put it there/);
   });
 });

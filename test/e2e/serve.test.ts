@@ -279,7 +279,7 @@ describe("damaged model files", () => {
       };
       const gone = await ask("gone");
       expect(gone.status).toBe(404);
-      expect(gone.text).toMatch(/gone\.gguf.*download-model\.sh/);
+      expect(gone.text).toMatch(/gone\.gguf does not exist.*correct its model_path/);
       const truncated = await ask("truncated");
       expect(truncated.status).toBe(503);
       expect(truncated.text).toMatch(/truncated\.gguf is truncated/);
@@ -298,6 +298,26 @@ describe("damaged model files", () => {
       });
     } finally {
       expect(await damaged.stop()).toBe(0);
+    }
+  });
+});
+
+describe("the five-expert configuration before its files are there", () => {
+  it("serves all the same, and names the command for each missing file", async () => {
+    const config = path.join(repositoryRoot, "config/config.five_models_with_aya.json");
+    const five = await startServer({ args: ["--config", config] });
+    try {
+      const { experts } = (await (await fetch(`${five.baseUrl}/experts`)).json()) as {
+        experts: { expert_id: string; status: string; error: string | null }[];
+      };
+      expect(experts.map(({ expert_id }) => expert_id).toSorted()).toEqual(expertIds.toSorted());
+      for (const { expert_id, status, error } of experts) {
+        // A developer may have fetched some of them.
+        if (status === "missing") expect(error).toContain(`Fetch it with ./download-model.sh ${expert_id}`);
+      }
+      expect((await fetch(`${five.baseUrl}/health/live`)).status).toBe(200);
+    } finally {
+      await five.stop();
     }
   });
 });

@@ -349,15 +349,13 @@ describe("refusals", () => {
     expect(error.message).toContain("a, b");
   });
 
-  it("404 for a missing file, with its path and the command that fetches it; later the file is there", async () => {
+  it("404 for a missing file, with its path; later the file is there", async () => {
     const { acquire, engine, stateOf, enginePool } = bench({ a: {} }, { files: { "a.gguf": { file: "missing" } } });
     await enginePool.refreshFiles();
     expect(stateOf("a")).toBe("missing");
     const error = await refusalOf(acquire("a"));
     expect(error).toMatchObject({ status: 404, code: "model_file_missing", shouldRetry: false });
-    expect(error.message).toBe(
-      "The model file of a is missing: a.gguf does not exist. Fetch it with ./download-model.sh a",
-    );
+    expect(error.message).toBe("The model file of a is missing: a.gguf does not exist");
     engine.define("a.gguf", { file: "present" });
     await enginePool.refreshFiles();
     expect(stateOf("a")).toBe("available");
