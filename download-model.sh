@@ -10,8 +10,9 @@ Usage: ./download-model.sh [EXPERT…] [options] [-- COMMAND…]
 Fetches the GGUF files that models/manifest.json names into models/ (resumed where a download broke off, SHA-256
 verified), then runs COMMAND in the current folder if all of them are there. Without EXPERT: the five experts.
 
-  --list          show the entries and what is here, fetch nothing
-  --all           every entry, the optional ones too
+  --list          show the files and what is here, fetch nothing
+  --all           every file: the optional entries too, and the image projectors (mmproj), which this version does
+                  not use yet
   --quant Q       this quantisation instead of the one that suits this CPU
   --dir D         folder for the files
   --manifest F    another manifest

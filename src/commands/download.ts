@@ -9,6 +9,7 @@ import { messageOf } from "../core/errors.ts";
 import {
   DownloadError,
   downloadFile,
+  UnreachableError,
   reservedDiskBytes,
   systemRuntime,
   type DownloadRuntime,
@@ -44,8 +45,9 @@ const usage = `Usage: download [EXPERT…] [options]
 
 Fetches the GGUF files that models/manifest.json names. Without EXPERT: the five experts.
 
-  --all           every entry of the manifest, the optional ones too
-  --list          show the entries and what is here, fetch nothing
+  --all           every file of the manifest: the optional entries too, and the image projectors (mmproj), which
+                  this version does not use yet
+  --list          show the files and what is here, fetch nothing
   --quant Q       this quantisation (for example Q4_K_M) instead of the one that suits this CPU
   --dir D         folder for the files (default: models/ of this installation)
   --manifest F    another manifest
@@ -180,7 +182,9 @@ function selectExperts(manifest: Manifest, options: Options): readonly ManifestE
 }
 
 function planExpert(expert: ManifestExpert, options: Options, cpu: CpuTraits): readonly Job[] {
-  return expert.files.map((file) => {
+  // The server takes no images yet: only who asks for everything gets the projectors.
+  const files = expert.files.filter(({ role }) => role === "model" || options.all || options.list);
+  return files.map((file) => {
     const asked = file.role === "model" ? options.quantization : null;
     const variant =
       asked === null ? chooseFile(file, cpu) : file.variants.find(({ quantization }) => quantization === asked);
@@ -233,6 +237,7 @@ class Session {
   readonly #options: Options;
   readonly #parts: DownloadParts;
   readonly #signal: AbortSignal;
+  readonly #unreachableHosts = new Set<string>();
 
   constructor(options: Options, parts: DownloadParts, signal: AbortSignal) {
     this.#options = options;
@@ -277,6 +282,7 @@ class Session {
       this.#signal.throwIfAborted();
       const isExpected = error instanceof DownloadError || (error as NodeJS.ErrnoException).code !== undefined;
       if (!isExpected) throw error;
+      if (error instanceof UnreachableError) this.#unreachableHosts.add(error.host);
       this.#say(`${job.label}: failed: ${messageOf(error)}`);
       failed.push(job);
     }
@@ -344,16 +350,20 @@ class Session {
     const { expert, variant, label, path } = job;
     const { license } = expert;
     const { runtime } = this.#parts;
+    const { baseUrl, token } = this.#options;
+    const url = baseUrl === null ? variant.url : mirrored(variant.url, baseUrl);
+    const { host } = new URL(url);
+    // Every file would wait through all its attempts for the same reason.
+    if (this.#unreachableHosts.has(host)) throw new DownloadError(`${url}: not tried, ${host} cannot be reached`);
     this.#say(`${label}: ${expert.model} ${variant.quantization}, ${sizeText(variant)}, to ${shown(path)}`);
     this.#say(
       `${label}: licence ${license.name}, ${license.url}${license.notice === null ? "" : `. ${license.notice}`}`,
     );
     const reporter = new ProgressReporter(this.#parts.progress, runtime.clock, label);
-    const { baseUrl, token } = this.#options;
     try {
       const result = await downloadFile(
         {
-          url: baseUrl === null ? variant.url : mirrored(variant.url, baseUrl),
+          url,
           destination: path,
           sizeBytes: variant.sizeBytes,
           sha256: variant.sha256,

@@ -60,6 +60,16 @@ export interface DownloadResult {
 /** A download that failed for a reason that the caller should read: one line, with what arrived and what was expected. */
 export class DownloadError extends Error {}
 
+/** No attempt reached the host, so other files of that host need not be tried. */
+export class UnreachableError extends DownloadError {
+  /** As in URL.host. */
+  readonly host: string;
+  constructor(message: string, host: string) {
+    super(message);
+    this.host = host;
+  }
+}
+
 export const systemRuntime: DownloadRuntime = {
   clock: systemClock,
   sleep: (delayMs, signal) => sleepFor(delayMs, undefined, signal === undefined ? {} : { signal }),
@@ -149,6 +159,15 @@ class Interruption extends Error {
   }
 }
 
+/** No connection was made: the name has no address, or nothing answers there. */
+class ConnectionFailure extends Interruption {
+  readonly host: string;
+  constructor(message: string, host: string) {
+    super(message);
+    this.host = host;
+  }
+}
+
 /** The attempts for one file, until its last byte is in the part. */
 class Transfer {
   readonly #request: DownloadRequest;
@@ -176,6 +195,8 @@ class Transfer {
   async complete(): Promise<void> {
     const { signal, onRetry } = this.#options;
     let failures = 0;
+    /** The host that none of those failures reached; null: one of them got further, or they were of several hosts. */
+    let unreachedHost: string | null = null;
     for (;;) {
       // A crash before the rename, or a connection that broke after the last byte, leaves a whole part.
       if (this.#part.lengthBytes > 0 && this.#part.lengthBytes === this.#part.identity?.size_bytes) return;
@@ -187,8 +208,12 @@ class Transfer {
         signal?.throwIfAborted();
         if (!(error instanceof Interruption)) throw error;
         failures = this.#part.lengthBytes - before >= progressBytes ? 1 : failures + 1;
-        if (failures >= maxFailures)
-          throw new DownloadError(`${this.#request.url}: gave up after ${failures} attempts: ${error.message}`);
+        const host = error instanceof ConnectionFailure ? error.host : null;
+        unreachedHost = failures === 1 || host === unreachedHost ? host : null;
+        if (failures >= maxFailures) {
+          const message = `${this.#request.url}: gave up after ${failures} attempts: ${error.message}`;
+          throw unreachedHost === null ? new DownloadError(message) : new UnreachableError(message, unreachedHost);
+        }
         const delayMs = error.retryAfterMs ?? backOffMs(failures, this.#runtime.random());
         onRetry?.(error.message, delayMs);
         await this.#lock.renew();
@@ -414,6 +439,8 @@ async function followRedirects(
       headers: authorised ? { ...headers, authorization: `Bearer ${request.token}` } : headers,
       redirect: "manual",
       signal,
+    }).catch((error: unknown) => {
+      throw connectionFailure(error, url.host) ?? error;
     });
     const sha256 = /^"?([0-9a-f]{64})"?$/.exec(response.headers.get("x-linked-etag") ?? "")?.[1] ?? null;
     const size = response.headers.get("x-linked-size");
@@ -510,6 +537,24 @@ function networkInterruption(error: unknown): Interruption | DownloadError | nul
   const reason = cause === undefined ? error.message : messageOf(cause.errors?.[0] ?? cause) || (cause.code ?? "");
   if (/CERT|TLS|SSL/.test(cause?.code ?? "")) return new DownloadError(`The connection is not safe: ${reason}`);
   return new Interruption(reason === "" ? "the connection failed" : reason);
+}
+
+const unreachedCodes: ReadonlySet<string | undefined> = new Set([
+  "EAI_AGAIN",
+  "ENOTFOUND",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** Null where a connection was made and something else went wrong. */
+function connectionFailure(error: unknown, host: string): ConnectionFailure | null {
+  const interruption = networkInterruption(error);
+  if (!(interruption instanceof Interruption)) return null;
+  const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+  return unreachedCodes.has(cause?.code) ? new ConnectionFailure(interruption.message, host) : null;
 }
 
 function diskError(error: unknown, destination: string): DownloadError | null {
