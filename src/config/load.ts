@@ -6,6 +6,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatBytes } from "../core/bytes.ts";
 import { messageOf } from "../core/errors.ts";
+import { isModelFileName } from "../core/gguf-names.ts";
 import { checkConfig, problemLine } from "./check.ts";
 import type { AppConfig, ConfigSource } from "./config.ts";
 import { parseJsonText } from "./json-text.ts";
@@ -153,18 +154,12 @@ async function findModel(key: string, given: string, expanded: string, folders: 
   }
   if (!status.isDirectory()) return { path };
   const names = await readdir(path).catch((): string[] => []);
-  const models = names.filter(isModelFile).sort();
+  const models = names.filter(isModelFileName).sort();
   const [only] = models;
   if (only === undefined) return { path, warning: `${key}: the folder ${JSON.stringify(given)} holds no GGUF model` };
   if (models.length === 1) return { path: join(path, only) };
   // Its expert cannot be served; the others can.
   return { path, warning: problemLine(key, given, `one file of that folder: ${models.join(", ")}`) };
-}
-
-/** GGUF files that a model is loaded from: no image projectors, and of a model in several shards the first. */
-function isModelFile(name: string): boolean {
-  const shard = /-(\d{5})-of-\d{5}\.gguf$/i.exec(name)?.[1];
-  return /\.gguf$/i.test(name) && !/mmproj/i.test(name) && (shard === undefined || shard === "00001");
 }
 
 async function hintElsewhere(key: string, given: string, folders: Folders): Promise<string | undefined> {

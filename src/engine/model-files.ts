@@ -2,6 +2,8 @@
 // May import engine.ts and core/.
 import { readdir, stat } from "node:fs/promises";
 import { messageOf } from "../core/errors.ts";
+import { isModelFileName } from "../core/gguf-names.ts";
+import { plural } from "../core/words.ts";
 import type { Engine, ModelFileInfo } from "./engine.ts";
 
 export type ModelFileState =
@@ -25,14 +27,13 @@ export class ModelFiles {
     let identity: string;
     try {
       const file = await stat(path);
-      if (file.isDirectory()) return await lookInFolder(path);
+      if (file.isDirectory()) return await lookInFolder(path, this.#adviceFor(path));
       if (!file.isFile()) return { state: "invalid", reason: `${path} is not a file` };
       identity = `${file.size}:${file.mtimeMs}`;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "ENOENT" || code === "ENOTDIR") {
-        const advice = this.#missingAdvice === null ? "" : `. ${this.#missingAdvice(path)}`;
-        return { state: "missing", reason: `${path} does not exist${advice}` };
+        return { state: "missing", reason: `${path} does not exist${this.#adviceFor(path)}` };
       }
       return { state: "invalid", reason: messageOf(error) };
     }
@@ -45,14 +46,25 @@ export class ModelFiles {
     this.#known.set(path, { identity, state });
     return state;
   }
+
+  #adviceFor(path: string): string {
+    return this.#missingAdvice === null ? "" : `. ${this.#missingAdvice(path)}`;
+  }
 }
 
-/** A folder with one model was resolved to it by the configuration; what is left has none, or too many to choose from. */
-async function lookInFolder(path: string): Promise<ModelFileState> {
-  const models = (await readdir(path)).filter((name) => name.toLowerCase().endsWith(".gguf")).sort();
-  if (models.length === 0) return { state: "missing", reason: `${path} is a folder that holds no GGUF file` };
+/**
+ * The configuration took a folder with one model for that model. What is left holds none, too many to choose from, or
+ * one that came after the start.
+ */
+async function lookInFolder(path: string, missingAdvice: string): Promise<ModelFileState> {
+  const models = (await readdir(path)).filter(isModelFileName).sort();
+  if (models.length === 0)
+    return { state: "missing", reason: `${path} is a folder that holds no GGUF model${missingAdvice}` };
+  if (models.length === 1) {
+    return { state: "invalid", reason: `${path} holds ${models[0]} since the server started; restart it` };
+  }
   return {
     state: "invalid",
-    reason: `${path} is a folder of ${models.length} GGUF files (${models.join(", ")}); name one of them in model_path`,
+    reason: `${path} is a folder of ${plural(models.length, "GGUF model")} (${models.join(", ")}); name one of them in model_path`,
   };
 }

@@ -125,11 +125,12 @@ export async function loadManifest(path: string): Promise<Manifest> {
 /** The manifest that comes with the package; found from src/experts and from dist/experts alike. */
 export const packageManifestPath = fileURLToPath(new URL("../../models/manifest.json", import.meta.url));
 
-/** What to do about a missing model file: the command that brings this very file, where there is one. */
+/** What to do about a missing model file: the command that brings this very file, where one does. */
 export function missingFileAdvice(manifest: Manifest | null, modelsFolder: string): (path: string) => string {
   const idByPath = new Map(
     (manifest?.experts ?? []).flatMap(({ expertId, files }) =>
-      files.map(({ file }) => [join(modelsFolder, file), expertId] as const),
+      // Naming an expert brings its model alone.
+      files.flatMap(({ role, file }) => (role === "model" ? [[join(modelsFolder, file), expertId] as const] : [])),
     ),
   );
   return (path) => {

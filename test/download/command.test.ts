@@ -61,13 +61,13 @@ async function expectFile(name: string, source: string): Promise<void> {
 }
 
 describe("what is fetched", () => {
-  it("is every default entry without arguments, each file of it, in this CPU's quantisation", async () => {
+  it("is every default entry's model without arguments, in this CPU's quantisation", async () => {
     expect(await run([])).toBe(0);
     await expectFile("alpha.gguf", "/org/alpha-q4_k_m.gguf");
     await expectFile("beta.gguf", "/org/beta.gguf");
-    await expectFile("beta.mmproj.gguf", "/org/beta-mmproj.gguf");
+    expect(existsSync(join(models, "beta.mmproj.gguf"))).toBe(false);
     expect(existsSync(join(models, "extra.gguf"))).toBe(false);
-    expect(progress).toContain("3 files: 3 fetched, 0 already here\n");
+    expect(progress).toContain("2 files: 2 fetched, 0 already here\n");
     expect(progress).toContain("alpha: licence MIT, https://example.org/licence\n");
     expect(progress).toContain("beta: licence NC, https://example.org/licence. Non-commercial use only.\n");
     expect(output).toBe("");
@@ -83,8 +83,14 @@ describe("what is fetched", () => {
     expect(server.seen.map(({ url }) => url)).toEqual(["/org/extra.gguf", "/org/alpha-q4_k_m.gguf"]);
   });
 
-  it("is every entry with --all", async () => {
+  it("leaves a named entry's image projector too", async () => {
+    expect(await run(["beta"])).toBe(0);
+    expect(server.seen.map(({ url }) => url)).toEqual(["/org/beta.gguf"]);
+  });
+
+  it("is every file of every entry with --all", async () => {
     expect(await run(["--all"])).toBe(1);
+    await expectFile("beta.mmproj.gguf", "/org/beta-mmproj.gguf");
     expect(progress).toContain("5 files: 4 fetched, 0 already here, 1 failed: missing_at_source\n");
     expect((await readdir(models)).filter((name) => name.endsWith(".gguf"))).toHaveLength(4);
   });
@@ -122,7 +128,7 @@ describe("what is here already", () => {
     expect(await run([])).toBe(0);
     expect(server.seen).toHaveLength(requests);
     expect(progress).not.toContain("verifying");
-    expect(progress).toContain("3 files: 0 fetched, 3 already here\n");
+    expect(progress).toContain("2 files: 0 fetched, 2 already here\n");
   });
 
   it("is hashed again with --verify, and replaced when it is damaged behind an unchanged size and time", async () => {
@@ -189,7 +195,7 @@ describe("failures", () => {
     expect(progress).toContain('/org/nowhere.gguf: there is no such file (HTTP 404, "Entry not found")\n');
     expect(progress).toContain("missing_at_source: this model needs HF_TOKEN");
     expect(progress).toContain("beta: failed: EISDIR");
-    expect(progress).toContain("4 files: 2 fetched, 0 already here, 2 failed: beta, missing_at_source\n");
+    expect(progress).toContain("3 files: 1 fetched, 0 already here, 2 failed: beta, missing_at_source\n");
     expect(progress).not.toMatch(/\n +at /);
     await expectFile("alpha.gguf", "/org/alpha-q4_k_m.gguf");
   });
@@ -198,8 +204,25 @@ describe("failures", () => {
     const freeBytes = (where: string) => Promise.resolve(where === folder ? 256 * 2 ** 20 + 12_000 : Infinity);
     expect(await run(["alpha", "beta"], { runtime: { ...systemRuntime, freeBytes } })).toBe(1);
     expect(progress).toContain("Not enough space in ");
-    expect(progress).toContain("needed for alpha, beta, beta (mmproj)");
+    expect(progress).toContain("needed for alpha, beta (");
     expect(server.seen).toHaveLength(0);
+  });
+
+  it("to reach a host are waited for once, and files of other hosts still come", async () => {
+    const gone = await startServer(serve(ggufBytes(100)));
+    await gone.close();
+    await writeManifest(manifest, gone.origin, files);
+    const text = await readFile(manifest, "utf8");
+    await writeFile(manifest, text.replace(`${gone.origin}/org/beta.gguf`, `${server.origin}/org/beta.gguf`));
+    let waits = 0;
+    const sleep = () => Promise.resolve(void (waits += 1));
+    expect(await run(["alpha", "extra", "beta"], { runtime: { ...systemRuntime, sleep } })).toBe(1);
+    expect(waits).toBe(5);
+    const { host } = new URL(gone.origin);
+    expect(progress).toMatch(/^alpha: failed: .*gave up after 6 attempts: .*ECONNREFUSED/m);
+    expect(progress).toContain(`extra: failed: ${gone.origin}/org/extra.gguf: not tried, ${host} cannot be reached\n`);
+    expect(progress).toContain("3 files: 1 fetched, 0 already here, 2 failed: alpha, extra\n");
+    await expectFile("beta.gguf", "/org/beta.gguf");
   });
 
   it("on Ctrl-C say how to go on", async () => {

@@ -1,7 +1,7 @@
 // download-model.sh end to end: the built program against a local server, from another folder, with spaces in paths.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -74,7 +74,7 @@ describe("against a server", () => {
   it("fetches several experts over a connection that drops, then becomes the command, where it was called", async () => {
     const command = ["--", "sh", "-c", 'pwd; printf "%s\\n" "$@"; exit 7', "sh", "two words", "--help"];
     const { code, stdout, stderr } = await runScript(script, ["alpha", "beta", ...common, ...command], { cwd: models });
-    expect(stderr).toContain("3 files: 3 fetched, 0 already here\n");
+    expect(stderr).toContain("2 files: 2 fetched, 0 already here\n");
     expect(stdout).toBe(`${models}\ntwo words\n--help\n`);
     expect(code).toBe(7);
     for (const [name, source] of [
@@ -109,6 +109,47 @@ describe("against a server", () => {
     const link = join(models, "fetch models");
     await symlink(script, link);
     expect(await runScript(link, ["extra", ...common])).toMatchObject({ code: 0 });
+  });
+});
+
+describe("where a build may be older than the source", () => {
+  let checkout: string;
+  const program = (said: string) => `console.log(${JSON.stringify(said)});`;
+  const run = () => runScript(join(checkout, "download-model.sh"), ["phi4_fast"]);
+
+  async function install(compiler: string): Promise<void> {
+    await mkdir(join(checkout, "node_modules/.bin"), { recursive: true });
+    const path = join(checkout, "node_modules/.bin/tsc");
+    await writeFile(path, `#!/bin/sh\n${compiler}\n`);
+    await chmod(path, 0o755);
+  }
+
+  beforeEach(async () => {
+    checkout = await mkdtemp(join(folder, "an updated checkout "));
+    await copyFile(join(root, "download-model.sh"), join(checkout, "download-model.sh"));
+    await mkdir(join(checkout, "dist"));
+    await writeFile(join(checkout, "dist/main.js"), program("old"));
+  });
+
+  it("builds first, and keeps the compiler's words off stdout", async () => {
+    await install(`echo compiling; echo '${program("new")}' > dist/main.js`);
+    await mkdir(join(checkout, "node_modules/@types/node"), { recursive: true });
+    expect(await run()).toEqual({ code: 0, stdout: "new\n", stderr: "compiling\n" });
+  });
+
+  it("runs nothing when the build fails", async () => {
+    await install("exit 2");
+    await mkdir(join(checkout, "node_modules/@types/node"), { recursive: true });
+    expect(await run()).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "download-model.sh: the build failed; see above.\n",
+    });
+  });
+
+  it("takes dist as it is without the development dependencies", async () => {
+    await install("exit 2");
+    expect(await run()).toEqual({ code: 0, stdout: "old\n", stderr: "" });
   });
 });
 

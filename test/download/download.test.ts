@@ -9,6 +9,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import {
   downloadFile,
   systemRuntime,
+  UnreachableError,
   type DownloadOptions,
   type DownloadProgress,
   type DownloadRequest,
@@ -445,7 +446,28 @@ describe("waiting and trying again", () => {
   it("says why nobody answers", async () => {
     const server = await start(serve(file));
     await server.close();
-    await expect(fetchFrom(server)).rejects.toThrow(/gave up after 6 attempts: .*ECONNREFUSED/);
+    const error: unknown = await fetchFrom(server).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(UnreachableError);
+    expect(error).toMatchObject({
+      message: expect.stringMatching(/gave up after 6 attempts: .*ECONNREFUSED/),
+      host: new URL(server.origin).host,
+    });
+  });
+
+  it("names the host that nobody answers at, which a redirect may have led to", async () => {
+    const gone = await start(serve(file));
+    await gone.close();
+    const server = await start(status(302, { location: `${gone.origin}/storage` }));
+    await expect(fetchFrom(server)).rejects.toMatchObject({ host: new URL(gone.origin).host });
+  });
+
+  it("does not call a host unreachable that answered once", async () => {
+    const gone = await start(serve(file));
+    await gone.close();
+    const server = await start(status(503), status(302, { location: `${gone.origin}/storage` }));
+    const error: unknown = await fetchFrom(server).catch((reason: unknown) => reason);
+    expect(String(error)).toMatch(/gave up after 6 attempts: .*ECONNREFUSED/);
+    expect(error).not.toBeInstanceOf(UnreachableError);
   });
 
   it("drops a connection that brings nothing, and makes a new one", async () => {

@@ -168,6 +168,7 @@ describe("missingFileAdvice", () => {
   it("names the command that brings this very file, and no command for another", async () => {
     const advice = missingFileAdvice(await loadManifest(packageManifestPath), "/models");
     expect(advice("/models/phi-4-mini-instruct.gguf")).toBe("Fetch it with ./download-model.sh phi4_fast");
+    expect(advice("/models/gemma-3-4b-it.mmproj.gguf")).toBe("Put it there, or correct its model_path");
     expect(advice("/elsewhere/phi-4-mini-instruct.gguf")).toBe("Put it there, or correct its model_path");
     expect(missingFileAdvice(null, "/models")("/models/phi-4-mini-instruct.gguf")).toMatch(/^Put it there/);
   });

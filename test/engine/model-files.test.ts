@@ -6,14 +6,14 @@ import type { ModelFileInfo } from "../../src/engine/engine.ts";
 import { ModelFiles } from "../../src/engine/model-files.ts";
 import { testFolder } from "../support/temporary-folder.ts";
 
-function inspector() {
+function inspector(advice: ((path: string) => string) | null = null) {
   const inspected: string[] = [];
   const inspect = async (file: string): Promise<ModelFileInfo> => {
     inspected.push(path.basename(file));
     if (file.includes("bad")) throw new Error(`${file} is not a GGUF file`);
     return { path: file } as ModelFileInfo;
   };
-  return { files: new ModelFiles({ inspect }), inspected };
+  return { files: new ModelFiles({ inspect }, advice), inspected };
 }
 
 describe("ModelFiles", () => {
@@ -44,6 +44,21 @@ describe("ModelFiles", () => {
     expect(await files.look("/dev/null")).toMatchObject({ state: "invalid", reason: "/dev/null is not a file" });
   });
 
+  it("ends the reason of a missing file with what to do about it", async () => {
+    const { files } = inspector((file) => `Bring ${path.basename(file)}`);
+    const file = path.join(testFolder(), "none.gguf");
+    expect(await files.look(file)).toEqual({
+      state: "missing",
+      reason: `${file} does not exist. Bring none.gguf`,
+    });
+    const empty = path.join(testFolder(), "empty");
+    mkdirSync(empty);
+    expect(await files.look(empty)).toEqual({
+      state: "missing",
+      reason: `${empty} is a folder that holds no GGUF model. Bring empty`,
+    });
+  });
+
   it("names what a folder holds", async () => {
     const { files } = inspector();
     const folder = testFolder();
@@ -51,14 +66,22 @@ describe("ModelFiles", () => {
     const many = path.join(folder, "many");
     mkdirSync(empty);
     mkdirSync(many);
-    for (const name of ["b.gguf", "a.GGUF", "notes.txt"]) writeFileSync(path.join(many, name), "x");
+    for (const name of ["b.gguf", "a.GGUF", "a.mmproj.gguf", "notes.txt"]) writeFileSync(path.join(many, name), "x");
     expect(await files.look(empty)).toEqual({
       state: "missing",
-      reason: `${empty} is a folder that holds no GGUF file`,
+      reason: `${empty} is a folder that holds no GGUF model`,
     });
     expect(await files.look(many)).toEqual({
       state: "invalid",
-      reason: `${many} is a folder of 2 GGUF files (a.GGUF, b.gguf); name one of them in model_path`,
+      reason: `${many} is a folder of 2 GGUF models (a.GGUF, b.gguf); name one of them in model_path`,
+    });
+    writeFileSync(path.join(empty, "x.mmproj.gguf"), "x");
+    expect(await files.look(empty)).toMatchObject({ state: "missing" });
+    writeFileSync(path.join(empty, "x-00001-of-00002.gguf"), "x");
+    writeFileSync(path.join(empty, "x-00002-of-00002.gguf"), "x");
+    expect(await files.look(empty)).toEqual({
+      state: "invalid",
+      reason: `${empty} holds x-00001-of-00002.gguf since the server started; restart it`,
     });
   });
 });
