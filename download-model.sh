@@ -7,8 +7,9 @@ usage() {
   cat <<'TEXT'
 Usage: ./download-model.sh [EXPERT…] [options] [-- COMMAND…]
 
-Fetches the GGUF files that models/manifest.json names into models/ (resumed where a download broke off, SHA-256
-verified), then runs COMMAND in the current folder if all of them are there. Without EXPERT: the five experts.
+Fetches the GGUF files that models/manifest.json names into models/ (resumed where a download broke off, checked
+by SHA-256 where one is known), then runs COMMAND in the current folder if all of them are there. Without EXPERT: the
+five experts.
 
   --list          show the files and what is here, fetch nothing
   --all           every file: the optional entries too, and the image projectors (mmproj), which this version does
@@ -17,7 +18,7 @@ verified), then runs COMMAND in the current folder if all of them are there. Wit
   --dir D         folder for the files
   --manifest F    another manifest
   --base-url U    fetch from this mirror (or set GGUF_EXPERTS_MODEL_BASE_URL)
-  --verify        hash files that are already here again
+  --verify        hash files that are already here again, and replace damaged ones
   --force         fetch even what is already here
 
 HF_TOKEN, where it is set, opens repositories that ask for a login.

@@ -53,7 +53,7 @@ Fetches the GGUF files that models/manifest.json names. Without EXPERT: the five
   --manifest F    another manifest
   --base-url U    fetch from this mirror; the paths of the manifest's URLs are kept
                   (or set GGUF_EXPERTS_MODEL_BASE_URL)
-  --verify        hash files that are already here again
+  --verify        hash files that are already here again, and replace damaged ones
   --force         fetch even what is already here
 
 HF_TOKEN, where it is set, opens repositories that ask for a login.
