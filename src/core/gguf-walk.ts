@@ -24,7 +24,8 @@ export interface GgufTensor {
   readonly offset: number;
 }
 
-const scalarBytes: Readonly<Record<number, number>> = {
+/** Bytes of a metadata value, by GGUF's number for its type; absent for strings and arrays. */
+export const ggufScalarBytes: Readonly<Record<number, number>> = {
   0: 1,
   1: 1,
   2: 2,
@@ -113,14 +114,14 @@ class Walker {
     if (type === arrayType) {
       if (depth > 4) this.#refuse(`nests the arrays of ${key} too deeply`);
       const elementType = await this.#uint32(key);
-      const elementBytes = scalarBytes[elementType] ?? 8;
+      const elementBytes = ggufScalarBytes[elementType] ?? 8;
       const length = await this.#count(`elements in ${key}`, elementBytes);
-      if (scalarBytes[elementType] !== undefined) this.#skip(length * elementBytes, key);
+      if (ggufScalarBytes[elementType] !== undefined) this.#skip(length * elementBytes, key);
       else if (elementType === stringType) for (let index = 0; index < length; index++) await this.#skipText(key);
       else for (let index = 0; index < length; index++) await this.#value(elementType, key, depth + 1);
       return { length };
     }
-    const bytes = scalarBytes[type];
+    const bytes = ggufScalarBytes[type];
     if (bytes === undefined) return this.#refuse(`gives ${key} the unknown type ${type}`);
     return readScalar(await this.#take(bytes, key), type);
   }

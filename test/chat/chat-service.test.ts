@@ -10,29 +10,12 @@ import type { Embedder, Expert } from "../../src/experts/expert.ts";
 import { EnginePool } from "../../src/pool/model-pool.ts";
 import type { Router } from "../../src/routing/router.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { expertOf } from "../support/experts.ts";
 import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
 
 const never = new AbortController().signal;
 
-function expert(id: string, changes: Partial<Expert> = {}): Expert {
-  return {
-    id,
-    aliases: [],
-    domain: "general",
-    description: "",
-    priority: 3,
-    useCases: [],
-    quantization: null,
-    modelPath: `/models/${id}.gguf`,
-    contextTokens: 512,
-    parallel: 1,
-    keep: false,
-    fallback: [],
-    systemPrompt: null,
-    sampling: {},
-    ...changes,
-  };
-}
+const expert = (id: string, changes: Partial<Expert> = {}) => expertOf(id, { contextTokens: 512, ...changes });
 
 const embedder: Embedder = { id: "embedder", modelPath: "/models/embedder.gguf", contextTokens: 64, cacheSize: 2 };
 

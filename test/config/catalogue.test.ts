@@ -1,27 +1,10 @@
 // Experts by every name.
 import { expect, it } from "vitest";
 import { ExpertCatalogue } from "../../src/experts/catalogue.ts";
-import type { Expert } from "../../src/experts/expert.ts";
-
-const expert = (id: string, aliases: readonly string[] = []): Expert => ({
-  id,
-  aliases,
-  domain: "general",
-  description: "",
-  priority: 3,
-  useCases: [],
-  quantization: null,
-  modelPath: `/models/${id}.gguf`,
-  contextTokens: null,
-  parallel: 1,
-  keep: false,
-  fallback: [],
-  systemPrompt: null,
-  sampling: {},
-});
+import { expertOf } from "../support/experts.ts";
 
 it("finds experts by id and alias in any case, and nobody else", () => {
-  const catalogue = new ExpertCatalogue([expert("phi4_fast", ["Phi-4"]), expert("qwen_coder")]);
+  const catalogue = new ExpertCatalogue([expertOf("phi4_fast", { aliases: ["Phi-4"] }), expertOf("qwen_coder")]);
   expect(catalogue.find("phi4_fast")?.id).toBe("phi4_fast");
   expect(catalogue.find("PHI-4")?.id).toBe("phi4_fast");
   expect(catalogue.find("Qwen_Coder")?.id).toBe("qwen_coder");

@@ -4,25 +4,9 @@ import { describe, expect, it } from "vitest";
 import type { AnswerEvent, AnswerTimings, ChatRequest, ChatService } from "../../src/chat/contract.ts";
 import { chat } from "../../src/commands/chat.ts";
 import { AbandonedError, PublicError } from "../../src/core/errors.ts";
-import type { Expert } from "../../src/experts/expert.ts";
+import { expertOf } from "../support/experts.ts";
 
-const expertOf = (id: string, aliases: readonly string[]): Expert => ({
-  id,
-  aliases,
-  domain: "general",
-  description: id,
-  priority: 1,
-  useCases: [],
-  quantization: null,
-  modelPath: `/models/${id}.gguf`,
-  contextTokens: null,
-  parallel: 1,
-  keep: false,
-  fallback: [],
-  systemPrompt: null,
-  sampling: {},
-});
-const experts = [expertOf("phi4_fast", ["phi"]), expertOf("qwen_coder", [])];
+const experts = [expertOf("phi4_fast", { aliases: ["phi"] }), expertOf("qwen_coder")];
 
 const timings: AnswerTimings = {
   promptTokens: 12,

@@ -1,22 +1,9 @@
 // Turns a vocabulary-only GGUF file into one that llama-server loads: the same vocabulary on a llama of one tiny layer.
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { ggufScalarBytes } from "../../src/core/gguf-walk.ts";
 
 const width = 32;
 const types = { uint32: 4, float32: 6, string: 8, array: 9 } as const;
-const scalarBytes: Readonly<Record<number, number>> = {
-  0: 1,
-  1: 1,
-  2: 2,
-  3: 2,
-  4: 4,
-  5: 4,
-  6: 4,
-  7: 1,
-  10: 8,
-  11: 8,
-  12: 8,
-};
-
 export function writeTinyModel(vocabularyFile: string, out: string): void {
   const { entries, tokenCount } = readVocabulary(vocabularyFile);
   const integers = {
@@ -89,7 +76,7 @@ function readVocabulary(path: string): { entries: Buffer[]; tokenCount: number }
       position += 12;
       for (let index = 0; index < length; index += 1) skipValue(itemType);
       return length;
-    } else position += scalarBytes[type] ?? Number.NaN;
+    } else position += ggufScalarBytes[type] ?? Number.NaN;
     return 1;
   };
   for (let pair = 0; pair < pairs; pair += 1) {
