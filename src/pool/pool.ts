@@ -1,5 +1,6 @@
 // The pool as its users see it: who may use which model when, and what is in memory. Interfaces only; model-pool.ts is
 // the implementation. May import engine/ (interfaces), experts/ and core/.
+import type { PoolEvent } from "../core/pool-event.ts";
 import type { LoadedModel } from "../engine/engine.ts";
 
 export interface AcquireOptions {
@@ -7,6 +8,11 @@ export interface AcquireOptions {
   readonly signal: AbortSignal;
   /** Higher goes first among those that wait for the same model. Default 0. */
   readonly priority?: number;
+  /**
+   * How long the model stays in memory after this use when no other follows: 0 unloads it at once, Infinity keeps it until
+   * its memory is needed. Absent: what the configuration says.
+   */
+  readonly keepAliveMs?: number | undefined;
 }
 
 /** The right to use a loaded model until `release`; a leased model is never disposed. */
@@ -44,11 +50,21 @@ export interface ModelStatus {
   readonly loadProgress: number | null;
   readonly lastError: string | null;
   readonly pinned: boolean;
+  /** Loading is not tried before; milliseconds since the Unix epoch. Null: whenever it is asked for. */
+  readonly retryAtMs: number | null;
+  /** Ended the process twice: it stays `failed` until an operator lifts it. */
+  readonly quarantined: boolean;
+  /** Tokens of each slot's context: as loaded, or as it would be. Null where not known yet. */
+  readonly contextTokens: number | null;
+  /** Tokens that were asked for, where memory made it less; else null. */
+  readonly reducedFromTokens: number | null;
 }
 
 export interface PoolStatus {
   readonly budgetBytes: number;
   readonly reservedBytes: number;
+  /** What the machine and its control group could still give at the last look; null where they do not tell. */
+  readonly machineAvailableBytes: number | null;
   readonly models: readonly ModelStatus[];
   readonly counters: {
     readonly loads: number;
@@ -64,10 +80,17 @@ export interface PoolStatus {
 export interface ModelPool {
   /**
    * Waits for a turn, and for the model to be in memory. Rejects with AbandonedError when the signal fires first, and
-   * with a PublicError: 404 (file missing), 429 (queue full), 503 (load failed, draining), 507 (larger than the budget).
+   * with a PublicError: 404 (file missing), 429 (queue full), 503 (load failed, backing off, quarantined, draining), 507
+   * (larger than the budget).
    */
   acquire(modelId: string, options: AcquireOptions): Promise<Lease>;
   status(): PoolStatus;
+  /** The newest of what happened, oldest first; at most a thousand. */
+  events(): readonly PoolEvent[];
+  /** Unloads an idle model now. "busy": it is leased, waited for or pinned; nothing was done. Throws 404 for an unknown one. */
+  unload(modelId: string): "unloading" | "busy" | "not_loaded";
+  /** Ends a quarantine and any back-off: the next request loads it. False: there was none. Throws 404 for an unknown one. */
+  lift(modelId: string): boolean;
   /**
    * Refuses new work and all that still waits, disposes each model when its leases are back, and resolves when none is
    * left or `deadlineMs` milliseconds from now; a leased model is not disposed then either. Never rejects.
