@@ -64,7 +64,8 @@ export type PoolEventBody =
   | (AboutModel & {
       /** It gets no new leases beyond those who asked before: its memory is needed. */
       readonly type: "draining_started";
-      readonly forModelId: string;
+      /** Null: the budget became smaller. */
+      readonly forModelId: string | null;
       readonly leases: number;
       readonly waiting: number;
     })

@@ -1,8 +1,9 @@
-// The byte ledger: what each model has reserved of the RAM budget. Invariant 1 stands here: the sum never exceeds the
-// budget, and an attempt to make it do so is a bug that throws. Imports nothing.
+// The byte ledger: what each model has reserved of the RAM budget. Invariant 1 stands here: no reservation makes the sum
+// exceed the budget, and an attempt to make it do so is a bug that throws. Imports nothing.
 
 export class MemoryLedger {
-  readonly budgetBytes: number;
+  /** A smaller budget leaves reservations as they are: `freeBytes` is negative until enough of them are freed. */
+  budgetBytes: number;
   readonly #reserved = new Map<string, number>();
 
   constructor(budgetBytes: number) {
@@ -26,7 +27,8 @@ export class MemoryLedger {
 
   /** Sets a model's reservation to `bytes`, whether it had one or not. */
   reserve(modelId: string, bytes: number): void {
-    if (!(bytes >= 0) || this.reservedBytes - this.of(modelId) + bytes > this.budgetBytes) {
+    const isMore = bytes > this.of(modelId);
+    if (!(bytes >= 0) || (isMore && this.reservedBytes - this.of(modelId) + bytes > this.budgetBytes)) {
       throw new RangeError(
         `cannot reserve ${bytes} bytes for ${modelId}: ${this.reservedBytes} of ${this.budgetBytes} are reserved, ` +
           `${this.of(modelId)} of them by it`,

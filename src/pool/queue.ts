@@ -6,7 +6,7 @@
 import PQueue from "p-queue";
 import type { Clock } from "../core/clock.ts";
 import { deferred } from "../core/deferred.ts";
-import { AbandonedError, PublicError } from "../core/errors.ts";
+import { PublicError } from "../core/errors.ts";
 
 /** One of a model's slots, held until `end`. */
 export interface Turn {
@@ -30,9 +30,8 @@ const newestWeight = 0.2;
 const maxRetryAfterS = 60;
 
 export class TurnQueue {
-  readonly #options: TurnQueueOptions;
+  #options: TurnQueueOptions;
   readonly #queue: PQueue;
-  readonly #waiting = new Set<AbortController>();
   #meanTurnS: number | null = null;
 
   constructor(options: TurnQueueOptions) {
@@ -45,47 +44,44 @@ export class TurnQueue {
     return this.#queue.size;
   }
 
+  /** Throws a PublicError (429, `queue_full`) when too many wait already. */
+  checkRoom(): void {
+    const { slots, maxWaiting, modelId } = this.#options;
+    if (this.#queue.pending < slots || this.#queue.size < maxWaiting) return;
+    throw new PublicError(`${modelId} is busy: ${this.#queue.size} requests wait already, at most ${maxWaiting} may.`, {
+      status: 429,
+      type: "rate_limit_error",
+      code: "queue_full",
+      retryAfterS: this.#retryAfterS(),
+    });
+  }
+
   /**
-   * Waits for a turn; higher priorities go first. Rejects with AbandonedError when the signal fires before the turn
-   * begins (afterwards it has no effect), and with a PublicError (429, `queue_full`) when too many wait.
+   * Waits for a turn; higher priorities go first. Rejects with the signal's reason when it fires before the turn begins;
+   * afterwards it has no effect.
    */
   async enter(signal: AbortSignal, priority: number): Promise<Turn> {
-    if (signal.aborted) throw new AbandonedError();
-    const { slots, maxWaiting, modelId } = this.#options;
-    if (this.#queue.pending >= slots && this.#queue.size >= maxWaiting) {
-      throw new PublicError(
-        `${modelId} is busy: ${this.#queue.size} requests wait already, at most ${maxWaiting} may.`,
-        {
-          status: 429,
-          type: "rate_limit_error",
-          code: "queue_full",
-          retryAfterS: this.#retryAfterS(),
-        },
-      );
-    }
+    signal.throwIfAborted();
+    // p-queue frees the place of a running task when its signal fires: it must not see the caller's signal by then.
     const whileWaiting = new AbortController();
-    const onAbort = () => whileWaiting.abort(new AbandonedError());
+    const onAbort = () => whileWaiting.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#waiting.add(whileWaiting);
-    const stopWaiting = () => {
-      signal.removeEventListener("abort", onAbort);
-      this.#waiting.delete(whileWaiting);
-    };
     return new Promise((resolve, reject) => {
       const task = () => {
-        stopWaiting();
+        signal.removeEventListener("abort", onAbort);
         return this.#hold(resolve);
       };
       this.#queue.add(task, { signal: whileWaiting.signal, priority }).catch((error: unknown) => {
-        stopWaiting();
+        signal.removeEventListener("abort", onAbort);
         reject(error);
       });
     });
   }
 
-  /** Rejects all that wait; those that hold a turn go on. (p-queue's own `clear` would leave them waiting for ever.) */
-  refuseWaiting(error: Error): void {
-    for (const whileWaiting of this.#waiting) whileWaiting.abort(error);
+  /** From now on; turns that are held stay. */
+  configure({ slots, maxWaiting }: Pick<TurnQueueOptions, "slots" | "maxWaiting">): void {
+    this.#options = { ...this.#options, slots, maxWaiting };
+    this.#queue.concurrency = slots;
   }
 
   async #hold(begin: (turn: Turn) => void): Promise<void> {

@@ -1,6 +1,7 @@
-// Why a request for a model is refused, as the scheduler says it and as the caller reads it. May import core/.
+// Why a request for a model is refused, as the scheduler says it and as the caller reads it. May import core/ and this folder's types.
 import { formatBytes } from "../core/bytes.ts";
 import { PublicError } from "../core/errors.ts";
+import type { ContextOption } from "./scheduler-events.ts";
 
 /** What is wrong with a model itself, remembered until its file changes or a load succeeds. */
 export type ModelFailure =
@@ -17,12 +18,26 @@ export type ModelFailure =
 
 export type Refusal =
   | ModelFailure
+  /** Its load failed not long ago and is not tried again yet. */
+  | { readonly kind: "backing_off"; readonly failure: ModelFailure }
+  /** It ended the process more than once. */
+  | { readonly kind: "quarantined"; readonly reason: string }
   | {
       readonly kind: "larger_than_budget";
       readonly needBytes: number;
       readonly budgetBytes: number;
       /** Held by models with `keep`, which are never evicted. */
       readonly pinnedBytes: number;
+      /** What it would take with the smallest context that the configuration allows. */
+      readonly smallest: ContextOption;
+    }
+  /** The budget would allow it, but the machine or its control group has not that much. */
+  | {
+      readonly kind: "machine_short";
+      readonly needBytes: number;
+      /** Free, or held by models that could go. */
+      readonly machineBytes: number;
+      readonly budgetBytes: number;
     }
   /** Models with `keep` hold every place of `max_loaded_experts`. */
   | { readonly kind: "no_place"; readonly maxLoaded: number }
@@ -30,8 +45,8 @@ export type Refusal =
   | { readonly kind: "no_room"; readonly needBytes: number; readonly freeBytes: number }
   | { readonly kind: "draining" };
 
-/** The error a caller gets. */
-export function refusalError(modelId: string, refusal: Refusal): PublicError {
+/** The error a caller gets. `retryAfterS`: where the pool knows when another attempt makes sense. */
+export function refusalError(modelId: string, refusal: Refusal, retryAfterS = 5): PublicError {
   const message = refusalMessage(modelId, refusal);
   switch (refusal.kind) {
     case "missing":
@@ -43,13 +58,19 @@ export function refusalError(modelId: string, refusal: Refusal): PublicError {
         shouldRetry: false,
       });
     case "invalid":
-      return new PublicError(message, unavailable("model_invalid", false));
+      return new PublicError(message, unavailable("model_invalid", null));
     case "load_failed":
-      return new PublicError(message, unavailable("model_load_failed", !refusal.permanent));
+      return new PublicError(message, unavailable("model_load_failed", refusal.permanent ? null : retryAfterS));
+    case "backing_off":
+      return new PublicError(message, unavailable("model_load_failed", retryAfterS));
+    case "quarantined":
+      return new PublicError(message, unavailable("model_quarantined", null));
     case "larger_than_predicted":
-      return new PublicError(message, unavailable("model_load_failed", true));
+      return new PublicError(message, unavailable("model_load_failed", retryAfterS));
+    case "machine_short":
+      return new PublicError(message, unavailable("machine_memory_short", retryAfterS));
     case "draining":
-      return new PublicError(message, unavailable("draining", true));
+      return new PublicError(message, unavailable("draining", retryAfterS));
     case "larger_than_budget":
     case "no_place":
     case "no_room":
@@ -72,6 +93,10 @@ export function refusalMessage(modelId: string, refusal: Refusal): string {
       return `The model file of ${modelId} is invalid: ${refusal.reason}`;
     case "load_failed":
       return `${modelId} could not be loaded: ${refusal.reason}`;
+    case "backing_off":
+      return `${refusalMessage(modelId, refusal.failure)}. It is not tried again yet`;
+    case "quarantined":
+      return `${modelId} is quarantined: ${refusal.reason}. POST /admin/experts/${modelId}/lift ends that`;
     case "larger_than_predicted":
       return (
         `${modelId} was unloaded again: it takes ${formatBytes(refusal.measuredBytes)}, not the predicted ` +
@@ -79,11 +104,12 @@ export function refusalMessage(modelId: string, refusal: Refusal): string {
         `budget is ${formatBytes(refusal.budgetBytes)}`
       );
     case "larger_than_budget":
+      return larger(modelId, refusal);
+    case "machine_short":
       return (
-        `${modelId} needs ${formatBytes(refusal.needBytes)}, the RAM budget is ${formatBytes(refusal.budgetBytes)}, and ` +
-        `pinned models hold ${formatBytes(refusal.pinnedBytes)} of it. A ram_budget of at least ` +
-        `${formatBytes(refusal.needBytes + refusal.pinnedBytes)}, a smaller max_model_len or fewer models with keep ` +
-        `would make it fit`
+        `${modelId} needs ${formatBytes(refusal.needBytes)}, and the RAM budget of ${formatBytes(refusal.budgetBytes)} ` +
+        `allows it, but the machine or its control group has only ${formatBytes(refusal.machineBytes)} to give: other ` +
+        "programs use the rest"
       );
     case "no_place":
       return (
@@ -97,12 +123,26 @@ export function refusalMessage(modelId: string, refusal: Refusal): string {
   }
 }
 
-function unavailable(code: string, shouldRetry: boolean) {
+function larger(modelId: string, refusal: Refusal & { readonly kind: "larger_than_budget" }): string {
+  const { needBytes, budgetBytes, pinnedBytes, smallest } = refusal;
+  const isReduced = smallest.needBytes < needBytes;
+  const least = isReduced
+    ? ` (${formatBytes(smallest.needBytes)} with the smallest context allowed, ${smallest.contextTokens} tokens)`
+    : "";
+  return (
+    `${modelId} needs ${formatBytes(needBytes)}${least}, the RAM budget is ${formatBytes(budgetBytes)}, and pinned models ` +
+    `hold ${formatBytes(pinnedBytes)} of it. A ram_budget of at least ${formatBytes(smallest.needBytes + pinnedBytes)}, a ` +
+    `smaller ${isReduced ? "min_model_len" : "max_model_len"} or fewer models with keep would make it fit`
+  );
+}
+
+/** `retryAfterS` null: the same request can never succeed. */
+function unavailable(code: string, retryAfterS: number | null) {
   return {
     status: 503,
     type: "unavailable_error",
     code,
-    shouldRetry,
-    ...(shouldRetry ? { retryAfterS: 5 } : {}),
+    shouldRetry: retryAfterS !== null,
+    ...(retryAfterS === null ? {} : { retryAfterS }),
   } as const;
 }

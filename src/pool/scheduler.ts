@@ -6,150 +6,121 @@
 //
 // Who gets memory. Models that need a load stand in one line, first come first served. The first of the line that
 // does not fit is the head. For the head, victims are chosen: idle ones are unloaded at once, busy ones are draining:
-// they get no new lease, and are unloaded when their last one is back. Those behind the head may load only into memory
-// that the head does not count on, and evict nobody. Draining models come first when victims are chosen anew, so none
-// of them escapes as long as its memory is needed.
+// they serve those who asked before the draining began, for one swap quantum at most, and are unloaded when their last
+// lease is back. So a swap serves a batch, and requests that alternate between two models do not swap each time. Those
+// behind the head may load only into memory that the head does not count on, and evict nobody. Draining models come
+// first when victims are chosen anew, so none of them escapes as long as its memory is needed.
 //
-// The bound. With M models, and G the longest lease, L, U and I the longest load, unload and inspection, a request
-// waits here at most (M + 1)(L + G + U) + I + L. For its model is at most one load, its leases and one unload away from
-// absent, then is inspected and joins the line behind at most M − 1 others. Each head starts within L + G + U: a victim
-// that is loading finishes, and what its waiters are granted then ends without new leases; then it is unloaded. Nothing
-// that comes later takes memory which the head counts on. A load that turns out larger than predicted may: each adds
-// at most one L + G + U, once for each file when the measured need is remembered.
-// (A place in the model's own queue, before a request comes here, is worth one such wait for each round of its slots.)
+// The bound. With M models, Q the swap quantum, and G the longest lease, L, U and I the longest load, unload and
+// inspection, a request that has its turn waits here at most (M + 1)(L + Q + G + U) + I + L. For its model is at most
+// one load, a batch, its last leases and one unload away from absent, then is inspected and joins the line behind at most
+// M − 1 others. Each head starts within L + Q + G + U: a victim that is loading finishes, its batch ends with the
+// quantum, its last leases end without new ones; then it is unloaded. Nothing that comes later takes memory which the
+// head counts on, but for what is tried by another process first, and goes on then, and for a load that turns out larger
+// than predicted: each adds at most one L + Q + G + U, once for each file, since verdict and need are remembered. Time in which the machine itself lacks the memory does not count.
+// A request with p others before it in its model's queue of s slots waits at most ⌊p/s⌋ + 1 such times, and as many G.
+//
+// What the machine has. `memorySeen` tells how much more could be taken. A load starts only into that; when it is
+// negative idle models go. Models that are loading have taken an unknown part of theirs: what starts loads reckons
+// that they have taken nothing yet, what refuses reckons that they have taken all.
+import type { UnloadReason } from "../core/pool-event.ts";
 import { chooseVictims, type EvictionCandidate, type EvictionWant } from "./eviction.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 import type { ModelFailure, Refusal } from "./refusal.ts";
-
-export interface SchedulerModel {
-  readonly id: string;
-  /** 1 (first) to 5 (last). */
-  readonly priority: number;
-  /** Never evicted once loaded. */
-  readonly keep: boolean;
-  /** Whether it takes a place of `maxLoaded`. */
-  readonly counted: boolean;
-}
-
-export interface SchedulerConfig {
-  readonly budgetBytes: number;
-  /** Counted models in memory at the same time; null: as many as fit. */
-  readonly maxLoaded: number | null;
-  /** Idle time after which a model is unloaded; null: never. */
-  readonly autoUnloadAfterMs: number | null;
-}
-
-export type SchedulerEvent =
-  /** `mayEvict: false`: is refused (`no_room`) rather than push another model out, and does not count as a use. */
-  | { readonly type: "requested"; readonly modelId: string; readonly requestId: number; readonly mayEvict: boolean }
-  /** The caller left before its grant. */
-  | { readonly type: "abandoned"; readonly requestId: number }
-  /** A granted request is done; the engine has stopped working for it. */
-  | { readonly type: "released"; readonly requestId: number }
-  /** Answers `inspect`. */
-  | { readonly type: "inspected"; readonly modelId: string; readonly needBytes: number }
-  | { readonly type: "inspectFailed"; readonly modelId: string; readonly failure: ModelFailure }
-  /** Answer `startLoad`, one of them exactly once, also after `abandonLoad`. */
-  | { readonly type: "loadSucceeded"; readonly modelId: string; readonly measuredBytes: number }
-  | { readonly type: "loadFailed"; readonly modelId: string; readonly failure: ModelFailure }
-  /** Answers `startUnload`: the memory is back. */
-  | { readonly type: "unloaded"; readonly modelId: string }
-  /** Somebody looked at the file of a model that may not be in use: null where nothing is wrong with it. */
-  | { readonly type: "fileSeen"; readonly modelId: string; readonly failure: ModelFailure | null }
-  | { readonly type: "idleTimerFired"; readonly modelId: string; readonly timerId: number }
-  /** No new work; what is leased may finish; everything is unloaded. */
-  | { readonly type: "drain" };
-
-export type UnloadReason = "evicted" | "idle" | "larger_than_predicted" | "abandoned" | "draining";
-
-export type SchedulerEffect =
-  | { readonly type: "inspect"; readonly modelId: string }
-  | { readonly type: "startLoad"; readonly modelId: string; readonly reservedBytes: number }
-  /** Nobody waits for this load and another model needs its memory; it stays accounted for until it ends. */
-  | { readonly type: "abandonLoad"; readonly modelId: string }
-  /** `forModelId`: who gets the memory; null where nobody waits for it. */
-  | {
-      readonly type: "startUnload";
-      readonly modelId: string;
-      readonly reason: UnloadReason;
-      readonly forModelId: string | null;
-    }
-  /** `hit`: the model was in memory when the request came. */
-  | { readonly type: "grant"; readonly modelId: string; readonly requestId: number; readonly hit: boolean }
-  | { readonly type: "reject"; readonly modelId: string; readonly requestId: number; readonly refusal: Refusal }
-  | { readonly type: "startIdleTimer"; readonly modelId: string; readonly timerId: number; readonly delayMs: number }
-  | { readonly type: "cancelIdleTimer"; readonly modelId: string; readonly timerId: number }
-  /** After `drain`: nothing is in memory any more. */
-  | { readonly type: "drained" };
-
-export type ModelPhase = "absent" | "inspecting" | "inLine" | "loading" | "settling" | "loaded" | "unloading";
-
-export interface ModelSnapshot {
-  readonly modelId: string;
-  readonly phase: ModelPhase;
-  readonly reservedBytes: number;
-  readonly leases: number;
-  readonly waiting: number;
-  readonly failure: ModelFailure | null;
-  readonly keep: boolean;
-  /** In memory or about to be, gets no new leases: its memory is needed. */
-  readonly draining: boolean;
-}
+import type {
+  ContextOption,
+  ModelPhase,
+  ModelSnapshot,
+  SchedulerConfig,
+  SchedulerEffect,
+  SchedulerEvent,
+  SchedulerModel,
+} from "./scheduler-events.ts";
 
 interface Waiter {
   readonly mayEvict: boolean;
+  readonly keepAliveMs: number | null;
+  /** Number of the event with which it came. */
+  readonly asked: number;
+  hasTurn: boolean;
+}
+
+interface Drain {
+  /** Those who asked before this event are still served. */
+  since: number;
+  /** The quantum is over: they are not. */
+  over: boolean;
+  timerId: number | null;
 }
 
 interface ModelRecord {
-  readonly model: SchedulerModel;
+  model: SchedulerModel;
   phase: ModelPhase;
-  /** Predicted once inspected, measured once loaded. Means nothing while absent or inspecting. */
-  needBytes: number;
+  /** From the last inspection, largest context first. Means nothing while absent or inspecting. */
+  options: readonly ContextOption[];
+  /** The option that is or would be loaded; its need is corrected once it was measured. */
+  choice: ContextOption;
+  /** Measured by its last load. */
+  takenBytes: number;
   /** By request id, in order of arrival. */
   readonly waiters: Map<number, Waiter>;
   leases: number;
-  draining: boolean;
+  /** Null: open to everybody. */
+  drain: Drain | null;
   /** Of the load under way: we gave it up. */
   abandoned: boolean;
+  /** The load or unload under way has not ended in time. */
+  overdue: boolean;
+  /** What is inspected or loaded is not what is wanted any more: it goes, and those who wait get the new one. */
+  stale: UnloadReason | null;
+  /** When it is inspected the next time it does not stand behind the others in the line. */
+  goesFirst: boolean;
+  /** Not in the configuration any more. */
+  removed: boolean;
+  /** Number of the event that made it loaded. */
+  loadedAt: number;
   /** Number of the event that last granted or ended a lease; 0: never used. */
   lastUse: number;
-  timerId: number | null;
+  /** Idle time that its last use asked for; null: as configured. */
+  keepAliveMs: number | null;
+  idleTimerId: number | null;
+  /** While it runs no load is tried. */
+  backoffTimerId: number | null;
+  /** Loads that failed since one succeeded. */
+  failures: number;
   failure: ModelFailure | null;
+  quarantine: string | null;
 }
 
 /** Who is hurt when a model goes. */
 const tier = { idle: 0, draining: 1, leased: 2, loading: 3 } as const;
 
+const firstBackoffMs = 1000;
+const longestBackoffMs = 300_000;
+const nothingChosen: ContextOption = { contextTokens: 0, needBytes: 0 };
+
 export class Scheduler {
-  readonly #config: SchedulerConfig;
+  #config: SchedulerConfig;
   readonly #ledger: MemoryLedger;
   readonly #records = new Map<string, ModelRecord>();
   /** Models that wait for memory, first come first. */
   #line: ModelRecord[] = [];
   /** Granted and not yet released. */
-  readonly #leases = new Map<number, { readonly record: ModelRecord; readonly isUse: boolean }>();
+  readonly #leases = new Map<
+    number,
+    { readonly record: ModelRecord; readonly isUse: boolean; readonly keepAliveMs: number | null }
+  >();
   /** Events handled so far: the clock by which recency is measured. */
   #now = 0;
+  /** What the machine could give beyond what loaded models have taken; see the head of this file. */
+  #headroomBytes = Infinity;
   #drain: "no" | "draining" | "drained" = "no";
   #effects: SchedulerEffect[] = [];
 
   constructor(models: readonly SchedulerModel[], config: SchedulerConfig) {
     this.#config = config;
     this.#ledger = new MemoryLedger(config.budgetBytes);
-    for (const model of models) {
-      this.#records.set(model.id, {
-        model,
-        phase: "absent",
-        needBytes: 0,
-        waiters: new Map(),
-        leases: 0,
-        draining: false,
-        abandoned: false,
-        lastUse: 0,
-        timerId: null,
-        failure: null,
-      });
-    }
+    for (const model of models) this.#records.set(model.id, newRecord(model));
   }
 
   /** Takes one event in and returns what is to be done, in this order. Throws on an event that cannot be. */
@@ -158,10 +129,14 @@ export class Scheduler {
     this.#effects = [];
     this.#apply(event);
     if (this.#drain === "no") {
+      this.#renew();
       this.#settle();
       this.#serveLine();
+      this.#shed();
       this.#grantWaiters();
       this.#updateIdleTimers();
+      this.#updateBatchTimers();
+      this.#forgetRemoved();
     } else {
       this.#continueDrain();
     }
@@ -185,14 +160,25 @@ export class Scheduler {
       waiting: record.waiters.size,
       failure: record.failure,
       keep: record.model.keep,
-      draining: record.draining,
+      draining: record.drain !== null,
+      overdue: record.overdue,
+      backingOff: record.backoffTimerId !== null,
+      quarantine: record.quarantine,
+      contextTokens: isInMemory(record) ? record.choice.contextTokens : null,
+      wantedTokens: isInMemory(record) ? (record.options[0]?.contextTokens ?? null) : null,
     }));
   }
 
   #apply(event: SchedulerEvent): void {
     switch (event.type) {
-      case "requested":
-        this.#onRequested(this.#record(event.modelId), event.requestId, event.mayEvict);
+      case "requested": {
+        const { mayEvict, hasTurn, keepAliveMs } = event;
+        const waiter = { mayEvict, hasTurn, keepAliveMs, asked: this.#now };
+        this.#onRequested(this.#record(event.modelId), event.requestId, waiter);
+        break;
+      }
+      case "turn":
+        this.#onTurn(event.requestId);
         break;
       case "abandoned":
         this.#onAbandoned(event.requestId);
@@ -201,7 +187,7 @@ export class Scheduler {
         this.#onReleased(event.requestId);
         break;
       case "inspected":
-        this.#onInspected(this.#record(event.modelId), event.needBytes);
+        this.#onInspected(this.#record(event.modelId), event.options);
         break;
       case "inspectFailed":
         this.#onInspectFailed(this.#record(event.modelId), event.failure);
@@ -212,14 +198,47 @@ export class Scheduler {
       case "loadFailed":
         this.#onLoadFailed(this.#record(event.modelId, "loading"), event.failure);
         break;
+      case "proven":
+        this.#onProven(this.#record(event.modelId, "loading"));
+        break;
+      case "loadTimedOut":
+        this.#onLoadTimedOut(this.#record(event.modelId, "loading"), event.failure);
+        break;
       case "unloaded":
-        this.#becomeAbsent(this.#record(event.modelId, "unloading"));
+        this.#onUnloaded(this.#record(event.modelId, "unloading"));
+        break;
+      case "unloadOverdue":
+        this.#record(event.modelId, "unloading").overdue = true;
         break;
       case "fileSeen":
         this.#onFileSeen(this.#record(event.modelId), event.failure);
         break;
+      case "fileChanged":
+        if (isHeld(this.#record(event.modelId))) this.#record(event.modelId).stale = "file_changed";
+        break;
       case "idleTimerFired":
         this.#onIdleTimer(this.#record(event.modelId), event.timerId);
+        break;
+      case "batchTimerFired":
+        this.#onBatchTimer(this.#record(event.modelId), event.timerId);
+        break;
+      case "backoffTimerFired":
+        this.#onBackoffTimer(this.#record(event.modelId), event.timerId);
+        break;
+      case "memorySeen":
+        this.#headroomBytes = event.headroomBytes ?? Infinity;
+        break;
+      case "unloadRequested":
+        this.#onUnloadRequested(this.#record(event.modelId));
+        break;
+      case "quarantined":
+        this.#onQuarantined(this.#record(event.modelId), event.reason);
+        break;
+      case "lifted":
+        this.#onLifted(this.#record(event.modelId));
+        break;
+      case "reconfigured":
+        this.#onReconfigured(event.models, event.config, event.changedIds);
         break;
       case "drain":
         this.#onDrain();
@@ -236,17 +255,32 @@ export class Scheduler {
     return record;
   }
 
-  #onRequested(record: ModelRecord, requestId: number, mayEvict: boolean): void {
-    if (this.#drain !== "no") {
-      this.#reject(record, requestId, { kind: "draining" });
+  #onRequested(record: ModelRecord, requestId: number, waiter: Waiter): void {
+    const refusal = this.#refusalNow(record);
+    if (refusal !== null) {
+      this.#reject(record, requestId, refusal);
       return;
     }
-    if (isOpen(record)) {
-      this.#grant(record, requestId, mayEvict, true);
-      return;
-    }
-    record.waiters.set(requestId, { mayEvict });
+    record.waiters.set(requestId, waiter);
     if (record.phase === "absent") this.#inspect(record);
+  }
+
+  /** Why nobody may even wait for this model now. */
+  #refusalNow(record: ModelRecord): Refusal | null {
+    if (this.#drain !== "no") return { kind: "draining" };
+    if (record.quarantine !== null) return { kind: "quarantined", reason: record.quarantine };
+    const isStuck = record.phase === "loading" && record.overdue;
+    if ((isStuck || record.backoffTimerId !== null) && record.failure !== null) {
+      return { kind: "backing_off", failure: record.failure };
+    }
+    return null;
+  }
+
+  #onTurn(requestId: number): void {
+    for (const record of this.#records.values()) {
+      const waiter = record.waiters.get(requestId);
+      if (waiter !== undefined) waiter.hasTurn = true;
+    }
   }
 
   #onAbandoned(requestId: number): void {
@@ -258,45 +292,96 @@ export class Scheduler {
     if (lease === undefined) throw new Error(`request ${requestId} holds no lease`);
     this.#leases.delete(requestId);
     lease.record.leases -= 1;
-    if (lease.isUse) lease.record.lastUse = this.#now;
+    if (!lease.isUse) return;
+    lease.record.lastUse = this.#now;
+    lease.record.keepAliveMs = lease.keepAliveMs;
   }
 
-  #onInspected(record: ModelRecord, needBytes: number): void {
+  #onInspected(record: ModelRecord, options: readonly ContextOption[]): void {
     // A drain has made it absent in the meantime, or everyone who wanted it has left.
     if (record.phase !== "inspecting") return;
     forgetFileFailure(record);
     if (record.waiters.size === 0) {
       record.phase = "absent";
+      record.stale = null;
       return;
     }
+    if (record.stale !== null) {
+      this.#inspect(record);
+      return;
+    }
+    const [first] = options;
+    if (first === undefined) throw new Error(`no way to load ${record.model.id} was found`);
     record.phase = "inLine";
-    record.needBytes = needBytes;
-    this.#line.push(record);
+    record.options = options;
+    record.choice = first;
+    if (record.goesFirst) this.#line.unshift(record);
+    else this.#line.push(record);
+    record.goesFirst = false;
   }
 
   #onInspectFailed(record: ModelRecord, failure: ModelFailure): void {
     if (record.phase !== "inspecting") return;
+    if (record.stale !== null && record.waiters.size > 0) {
+      this.#inspect(record);
+      return;
+    }
+    record.stale = null;
     record.failure = failure;
     record.phase = "absent";
     this.#rejectAll(record, failure);
   }
 
   #onLoadSucceeded(record: ModelRecord, measuredBytes: number): void {
-    record.failure = null;
+    record.takenBytes = measuredBytes;
+    this.#headroomBytes -= measuredBytes;
+    record.overdue = false;
     if (record.abandoned) {
-      this.#unload(record, "abandoned", null);
+      this.#unload(record, record.stale ?? "abandoned", null);
       return;
     }
-    record.needBytes = measuredBytes;
+    record.failure = null;
+    record.failures = 0;
+    record.choice = { ...record.choice, needBytes: measuredBytes };
     if (measuredBytes <= this.#ledger.of(record.model.id)) this.#becomeLoaded(record);
     else record.phase = "settling";
   }
 
   #onLoadFailed(record: ModelRecord, failure: ModelFailure): void {
-    if (!record.abandoned) {
-      record.failure = failure;
-      this.#rejectAll(record, failure);
-    }
+    if (!record.abandoned) this.#failLoad(record, failure);
+    this.#becomeAbsent(record);
+  }
+
+  /** It keeps its place: first among those that wait for memory. */
+  #onProven(record: ModelRecord): void {
+    record.goesFirst = true;
+    this.#becomeAbsent(record);
+  }
+
+  #onLoadTimedOut(record: ModelRecord, failure: ModelFailure): void {
+    record.overdue = true;
+    if (record.abandoned) return;
+    this.#failLoad(record, failure);
+    this.#abandonLoad(record, null);
+  }
+
+  /** All who wait hear of it, and it is not tried again for a time that doubles with each failure. */
+  #failLoad(record: ModelRecord, failure: ModelFailure): void {
+    record.failure = failure;
+    record.failures += 1;
+    record.backoffTimerId = this.#now;
+    this.#effects.push({
+      type: "startBackoffTimer",
+      modelId: record.model.id,
+      timerId: this.#now,
+      delayMs: Math.min(longestBackoffMs, firstBackoffMs * 2 ** (record.failures - 1)),
+      failures: record.failures,
+    });
+    this.#rejectAll(record, failure);
+  }
+
+  #onUnloaded(record: ModelRecord): void {
+    this.#headroomBytes += record.takenBytes;
     this.#becomeAbsent(record);
   }
 
@@ -307,9 +392,77 @@ export class Scheduler {
   }
 
   #onIdleTimer(record: ModelRecord, timerId: number): void {
-    if (record.timerId !== timerId) return;
-    record.timerId = null;
+    if (record.idleTimerId !== timerId) return;
+    record.idleTimerId = null;
     this.#unload(record, "idle", null);
+  }
+
+  #onBatchTimer({ drain }: ModelRecord, timerId: number): void {
+    if (drain?.timerId !== timerId) return;
+    drain.timerId = null;
+    drain.over = true;
+  }
+
+  #onBackoffTimer(record: ModelRecord, timerId: number): void {
+    if (record.backoffTimerId === timerId) record.backoffTimerId = null;
+  }
+
+  #onUnloadRequested(record: ModelRecord): void {
+    if (this.#tierOf(record) === tier.idle && record.phase === "loaded") this.#unload(record, "requested", null);
+  }
+
+  #onQuarantined(record: ModelRecord, reason: string): void {
+    record.quarantine = reason;
+    this.#rejectAll(record, { kind: "quarantined", reason });
+    this.#makeStale(record, "reconfigured");
+  }
+
+  #onLifted(record: ModelRecord): void {
+    record.quarantine = null;
+    record.failures = 0;
+    record.failure = null;
+    this.#cancelBackoff(record);
+  }
+
+  #onReconfigured(models: readonly SchedulerModel[], config: SchedulerConfig, changedIds: readonly string[]): void {
+    this.#config = config;
+    this.#ledger.budgetBytes = config.budgetBytes;
+    const wanted = new Set(models.map(({ id }) => id));
+    for (const record of this.#records.values()) record.removed = !wanted.has(record.model.id);
+    for (const model of models) {
+      const record = this.#records.get(model.id);
+      if (record === undefined) this.#records.set(model.id, newRecord(model));
+      else record.model = model;
+    }
+    for (const modelId of changedIds) {
+      const record = this.#record(modelId);
+      record.failure = null;
+      record.failures = 0;
+      this.#cancelBackoff(record);
+      this.#makeStale(record, "reconfigured");
+    }
+  }
+
+  /** What it is, or is becoming, is not wanted any more; those who wait for it go on waiting, for the new one. */
+  #makeStale(record: ModelRecord, reason: UnloadReason): void {
+    switch (record.phase) {
+      case "absent":
+      case "unloading":
+        break;
+      case "inLine":
+        this.#line = this.#line.filter((one) => one !== record);
+        this.#inspect(record);
+        break;
+      case "loading":
+        record.stale = reason;
+        if (!record.abandoned) this.#abandonLoad(record, null);
+        break;
+      case "inspecting":
+      case "settling":
+      case "loaded":
+        record.stale = reason;
+        break;
+    }
   }
 
   #onDrain(): void {
@@ -318,23 +471,41 @@ export class Scheduler {
     this.#line = [];
     for (const record of this.#records.values()) {
       this.#rejectAll(record, { kind: "draining" });
-      record.draining = false;
+      this.#endDrain(record);
       this.#cancelIdleTimer(record);
+      this.#cancelBackoff(record);
       if (record.phase === "inspecting" || record.phase === "inLine") record.phase = "absent";
-      else if (record.phase === "loading" && !record.abandoned) this.#abandonLoad(record);
+      else if (record.phase === "loading" && !record.abandoned) this.#abandonLoad(record, null);
     }
   }
 
   #continueDrain(): void {
     let inMemory = 0;
     for (const record of this.#records.values()) {
-      const isInMemory = record.phase === "loaded" || record.phase === "settling";
-      if (isInMemory && record.leases === 0) this.#unload(record, "draining", null);
+      if (isHeld(record) && record.leases === 0) this.#unload(record, "draining", null);
       if (record.phase !== "absent") inMemory += 1;
     }
     if (inMemory > 0 || this.#drain === "drained") return;
     this.#drain = "drained";
     this.#effects.push({ type: "drained" });
+  }
+
+  /** Unloads what is stale or removed, once nobody uses it. */
+  #renew(): void {
+    for (const record of this.#records.values()) {
+      if (!isHeld(record) || record.leases > 0) continue;
+      if (record.stale !== null) this.#unload(record, record.stale, null);
+      else if (record.removed && record.waiters.size === 0) this.#unload(record, "reconfigured", null);
+    }
+  }
+
+  #forgetRemoved(): void {
+    for (const record of [...this.#records.values()]) {
+      if (!record.removed || record.phase !== "absent" || record.waiters.size > 0) continue;
+      this.#cancelBackoff(record);
+      this.#records.delete(record.model.id);
+      this.#effects.push({ type: "forgotten", modelId: record.model.id });
+    }
   }
 
   /**
@@ -347,8 +518,9 @@ export class Scheduler {
     for (const record of this.#records.values()) {
       if (record.phase !== "settling") continue;
       const { id } = record.model;
+      const { needBytes } = record.choice;
       const reserved = this.#ledger.of(id);
-      this.#ledger.reserve(id, Math.min(record.needBytes, reserved + this.#ledger.freeBytes));
+      this.#ledger.reserve(id, Math.min(needBytes, reserved + Math.max(0, this.#ledger.freeBytes)));
       const owed = owedBytes(record, this.#ledger);
       if (owed === 0) {
         this.#becomeLoaded(record);
@@ -359,12 +531,13 @@ export class Scheduler {
       if (victims === null || (victims.length > 0 && record.waiters.size === 0)) {
         const failure = {
           kind: "larger_than_predicted",
-          measuredBytes: record.needBytes,
+          measuredBytes: needBytes,
           predictedBytes: reserved,
           budgetBytes: this.#config.budgetBytes,
         } as const;
         record.failure = failure;
-        this.#rejectAll(record, this.#impossible(record) ?? failure);
+        const impossible = this.#impossible(record, record.choice);
+        this.#rejectAll(record, impossible?.kind === "larger_than_budget" ? impossible : failure);
         this.#unload(record, "larger_than_predicted", null);
         continue;
       }
@@ -383,12 +556,12 @@ export class Scheduler {
     let head: ModelRecord | null = null;
     for (const record of line) {
       const { id } = record.model;
-      const refusal = this.#impossible(record);
+      const refusal = this.#choose(record);
+      const { needBytes, contextTokens } = record.choice;
       // What the head counts on of the memory and the places that are free now.
       const claimed = head === null ? { bytes: 0, places: 0 } : this.#claimOf(head);
-      const spareBytes = this.#ledger.freeBytes - claimed.bytes;
-      const fits =
-        record.needBytes <= spareBytes && (!record.model.counted || this.#freePlaces() - claimed.places >= 1);
+      const spareBytes = this.#freeBytes() - claimed.bytes;
+      const fits = needBytes <= spareBytes && (!record.model.counted || this.#freePlaces() - claimed.places >= 1);
       if (record.waiters.size === 0) {
         record.phase = "absent";
       } else if (refusal !== null) {
@@ -396,68 +569,142 @@ export class Scheduler {
         this.#rejectAll(record, refusal);
       } else if (fits) {
         record.phase = "loading";
-        this.#ledger.reserve(id, record.needBytes);
-        this.#effects.push({ type: "startLoad", modelId: id, reservedBytes: record.needBytes });
+        this.#ledger.reserve(id, needBytes);
+        const wantedTokens = record.options[0]?.contextTokens ?? contextTokens;
+        this.#effects.push({ type: "startLoad", modelId: id, reservedBytes: needBytes, contextTokens, wantedTokens });
       } else if ([...record.waiters.values()].every((waiter) => !waiter.mayEvict)) {
         record.phase = "absent";
-        const freeBytes = Math.max(0, spareBytes);
-        this.#rejectAll(record, { kind: "no_room", needBytes: record.needBytes, freeBytes });
+        this.#rejectAll(record, { kind: "no_room", needBytes, freeBytes: Math.max(0, spareBytes) });
       } else {
         this.#line.push(record);
         if (head === null) {
           head = record;
-          this.#makeRoom(record);
+          this.#makeRoom(this.#wantOf(record), id);
         }
       }
     }
-    if (head === null) for (const record of this.#records.values()) record.draining = false;
+    if (head !== null) return;
+    // A budget that became smaller is made good as if somebody waited for it.
+    const overBytes = -this.#ledger.freeBytes - this.#leavingBytes();
+    const overPlaces = -this.#freePlaces() - this.#leavingPlaces();
+    if (overBytes > 0 || overPlaces > 0) this.#makeRoom({ bytes: overBytes, places: overPlaces }, null);
+    else for (const record of this.#records.values()) this.#endDrain(record);
   }
 
-  /** Evicts idle models, and marks busy ones draining, so that the head of the line can load when they are gone. */
-  #makeRoom(head: ModelRecord): void {
-    const want = this.#wantOf(head);
+  /** Takes the largest context that can fit at all; the refusal where none can. */
+  #choose(record: ModelRecord): Refusal | null {
+    let refusal: Refusal | null = null;
+    for (const option of record.options) {
+      const impossible = this.#impossible(record, option);
+      if (impossible === null) {
+        record.choice = option;
+        return null;
+      }
+      refusal ??= impossible;
+    }
+    return refusal;
+  }
+
+  /** Evicts idle models, and marks busy ones draining, so that there is room when they are gone. */
+  #makeRoom(want: EvictionWant, forModelId: string | null): void {
     const victims =
       chooseVictims(this.#candidates(tier.idle), want) ?? chooseVictims(this.#candidates(tier.loading), want);
-    if (victims === null) throw new Error(`no victims for ${head.model.id}, although it fits in the budget`);
+    if (victims === null) {
+      // What others are loading may already be counted in what the machine lacks: their end will tell.
+      const isClear = [...this.#records.values()].every(({ phase }) => phase !== "loading");
+      if (isClear && forModelId !== null) throw new Error(`no victims for ${forModelId}, although it fits`);
+      return;
+    }
     for (const record of this.#records.values()) {
       const isVictim = victims.includes(record.model.id);
       const isIdle = isVictim && this.#tierOf(record) === tier.idle;
-      record.draining = isVictim && !isIdle;
-      if (isIdle) this.#evict(record, head.model.id);
+      if (isIdle) this.#evict(record, forModelId);
+      else if (isVictim) this.#beginDrain(record, forModelId);
+      else this.#endDrain(record);
+    }
+  }
+
+  #beginDrain(record: ModelRecord, forModelId: string | null): void {
+    if (record.drain !== null) return;
+    record.drain = { since: this.#now, over: false, timerId: null };
+    this.#effects.push({ type: "drainStarted", modelId: record.model.id, forModelId });
+  }
+
+  /** Its memory is not needed any more: it is open to everybody again. */
+  #endDrain(record: ModelRecord): void {
+    if (record.drain === null) return;
+    this.#stopDrain(record);
+    this.#effects.push({ type: "drainEnded", modelId: record.model.id });
+  }
+
+  #stopDrain(record: ModelRecord): void {
+    this.#cancelTimer(record, record.drain?.timerId ?? null);
+    record.drain = null;
+  }
+
+  /** Unloads idle models, least recently used first, as long as the machine is short of memory. */
+  #shed(): void {
+    const wantedBytes = -this.#headroomBytes - this.#returningBytes();
+    if (!(wantedBytes > 0)) return;
+    const idle = this.#candidates(tier.idle);
+    if (idle.length === 0) return;
+    this.#effects.push({ type: "memoryShort", wantedBytes });
+    // As many as are needed; where all are not enough, all of them.
+    const victims = chooseVictims(idle, { bytes: wantedBytes, places: 0 }) ?? idle.map(({ id }) => id);
+    for (const id of victims) {
+      const record = this.#record(id);
+      if (record.phase === "loading") this.#abandonLoad(record, null);
+      else this.#unload(record, "memory_pressure", null);
     }
   }
 
   /** What the head still needs beyond what is free or already on its way back. */
   #wantOf(head: ModelRecord): EvictionWant {
-    const coming = this.#ledger.freeBytes - this.#owedBytes() + this.#leavingBytes();
+    const ofBudget = this.#ledger.freeBytes - this.#owedBytes() + this.#leavingBytes();
+    const ofMachine = this.#spareHeadroomBytes() + this.#returningBytes();
     const comingPlaces = this.#freePlaces() + this.#leavingPlaces();
-    return { bytes: head.needBytes - coming, places: head.model.counted ? 1 - comingPlaces : 0 };
+    return {
+      bytes: head.choice.needBytes - Math.min(ofBudget, ofMachine),
+      places: head.model.counted ? 1 - comingPlaces : 0,
+    };
   }
 
   #claimOf(head: ModelRecord): EvictionWant {
-    let bytes = head.needBytes - this.#leavingBytes();
+    let bytes = head.choice.needBytes - this.#leavingBytes();
     let places = (head.model.counted ? 1 : 0) - this.#leavingPlaces();
     for (const record of this.#records.values()) {
-      if (!record.draining) continue;
+      if (record.drain === null) continue;
       bytes -= this.#ledger.of(record.model.id);
       if (record.model.counted) places -= 1;
     }
     return { bytes: Math.max(0, bytes), places: Math.max(0, places) };
   }
 
-  #impossible(record: ModelRecord): Refusal | null {
+  /** Why this model cannot be loaded so, whoever went for it. */
+  #impossible(record: ModelRecord, { needBytes }: ContextOption): Refusal | null {
     let pinnedBytes = 0;
     let pinnedPlaces = 0;
+    let evictableBytes = 0;
     for (const other of this.#records.values()) {
-      if (other === record || !other.model.keep || !isInMemory(other) || other.phase === "unloading") continue;
-      pinnedBytes += this.#ledger.of(other.model.id) + owedBytes(other, this.#ledger);
+      if (other === record || !isInMemory(other)) continue;
+      const bytes = this.#ledger.of(other.model.id) + owedBytes(other, this.#ledger);
+      if (!other.model.keep || other.phase === "unloading") {
+        evictableBytes += other.phase === "unloading" ? other.takenBytes : bytes;
+        continue;
+      }
+      pinnedBytes += bytes;
       if (other.model.counted) pinnedPlaces += 1;
     }
     const { budgetBytes, maxLoaded } = this.#config;
-    if (record.needBytes > budgetBytes - pinnedBytes) {
-      return { kind: "larger_than_budget", needBytes: record.needBytes, budgetBytes, pinnedBytes };
+    if (needBytes > budgetBytes - pinnedBytes) {
+      const smallest = record.options.at(-1) ?? record.choice;
+      return { kind: "larger_than_budget", needBytes, budgetBytes, pinnedBytes, smallest };
     }
     if (maxLoaded !== null && record.model.counted && pinnedPlaces >= maxLoaded) return { kind: "no_place", maxLoaded };
+    if (needBytes > this.#headroomBytes + evictableBytes) {
+      const machineBytes = Math.max(0, this.#headroomBytes + evictableBytes);
+      return { kind: "machine_short", needBytes, machineBytes, budgetBytes };
+    }
     return null;
   }
 
@@ -481,17 +728,18 @@ export class Scheduler {
 
   /** Null: must not be evicted, or has nothing to bring back. */
   #tierOf(record: ModelRecord): number | null {
-    if (record.model.keep) return null;
+    if (record.model.keep && !record.removed) return null;
     switch (record.phase) {
       case "loaded":
-        if (record.leases === 0) return tier.idle;
-        return record.draining ? tier.draining : tier.leased;
+        if (record.drain !== null) return record.leases === 0 && !hasBatch(record) ? tier.idle : tier.draining;
+        // One that waits without a lease is about to get its turn.
+        return record.leases === 0 && record.waiters.size === 0 ? tier.idle : tier.leased;
       case "loading":
         if (record.abandoned) return null;
         if (record.waiters.size === 0) return tier.idle;
-        return record.draining ? tier.draining : tier.loading;
+        return record.drain !== null ? tier.draining : tier.loading;
       case "settling":
-        return record.draining ? tier.draining : tier.loading;
+        return record.drain !== null ? tier.draining : tier.loading;
       case "absent":
       case "inspecting":
       case "inLine":
@@ -500,57 +748,65 @@ export class Scheduler {
     }
   }
 
-  #evict(record: ModelRecord, forModelId: string): void {
-    if (record.phase === "loading") this.#abandonLoad(record);
-    else this.#unload(record, "evicted", forModelId);
+  #evict(record: ModelRecord, forModelId: string | null): void {
+    if (record.phase === "loading") this.#abandonLoad(record, forModelId);
+    else this.#unload(record, forModelId === null ? "memory_pressure" : "evicted", forModelId);
   }
 
-  #abandonLoad(record: ModelRecord): void {
+  #abandonLoad(record: ModelRecord, forModelId: string | null): void {
     record.abandoned = true;
-    this.#effects.push({ type: "abandonLoad", modelId: record.model.id });
+    this.#stopDrain(record);
+    this.#effects.push({ type: "abandonLoad", modelId: record.model.id, forModelId });
   }
 
   #unload(record: ModelRecord, reason: UnloadReason, forModelId: string | null): void {
     record.phase = "unloading";
-    record.draining = false;
+    record.stale = null;
+    this.#stopDrain(record);
+    this.#cancelIdleTimer(record);
     this.#effects.push({ type: "startUnload", modelId: record.model.id, reason, forModelId });
   }
 
   #becomeLoaded(record: ModelRecord): void {
     record.phase = "loaded";
-    this.#ledger.reserve(record.model.id, record.needBytes);
-    // Those who waited for this load get it, also when its memory is wanted by now: otherwise it was for nothing.
-    for (const [requestId, { mayEvict }] of record.waiters) this.#grant(record, requestId, mayEvict, false);
-    record.waiters.clear();
+    record.loadedAt = this.#now;
+    record.keepAliveMs = null;
+    this.#ledger.reserve(record.model.id, record.choice.needBytes);
+    // All who wait for it by now are served, also when its memory is wanted already: otherwise the load was for nothing.
+    if (record.drain !== null) record.drain.since = this.#now;
   }
 
   #becomeAbsent(record: ModelRecord): void {
     record.phase = "absent";
-    record.draining = false;
+    this.#stopDrain(record);
     record.abandoned = false;
+    record.overdue = false;
+    record.stale = null;
     this.#ledger.free(record.model.id);
     if (record.waiters.size > 0) this.#inspect(record);
   }
 
   #inspect(record: ModelRecord): void {
     record.phase = "inspecting";
+    record.stale = null;
     this.#effects.push({ type: "inspect", modelId: record.model.id });
   }
 
-  /** Serves those who wait for a model that was draining and is needed by nobody else any more. */
   #grantWaiters(): void {
     for (const record of this.#records.values()) {
-      if (!isOpen(record)) continue;
-      for (const [requestId, { mayEvict }] of record.waiters) this.#grant(record, requestId, mayEvict, true);
-      record.waiters.clear();
+      if (record.phase !== "loaded" || record.stale !== null) continue;
+      for (const [requestId, waiter] of record.waiters) {
+        if (waiter.hasTurn && isServed(record, waiter)) this.#grant(record, requestId, waiter);
+      }
     }
   }
 
-  #grant(record: ModelRecord, requestId: number, isUse: boolean, hit: boolean): void {
+  #grant(record: ModelRecord, requestId: number, { mayEvict: isUse, asked, keepAliveMs }: Waiter): void {
+    record.waiters.delete(requestId);
     record.leases += 1;
     if (isUse) record.lastUse = this.#now;
-    this.#leases.set(requestId, { record, isUse });
-    this.#effects.push({ type: "grant", modelId: record.model.id, requestId, hit });
+    this.#leases.set(requestId, { record, isUse, keepAliveMs });
+    this.#effects.push({ type: "grant", modelId: record.model.id, requestId, hit: asked > record.loadedAt });
   }
 
   #reject(record: ModelRecord, requestId: number, refusal: Refusal): void {
@@ -563,24 +819,66 @@ export class Scheduler {
   }
 
   #updateIdleTimers(): void {
-    const { autoUnloadAfterMs } = this.#config;
-    if (autoUnloadAfterMs === null) return;
     for (const record of this.#records.values()) {
-      const isIdle = record.phase === "loaded" && record.leases === 0 && !record.model.keep;
-      if (!isIdle) {
+      const isIdle = isHeld(record) && this.#tierOf(record) === tier.idle;
+      const delayMs = record.keepAliveMs ?? this.#config.autoUnloadAfterMs ?? Infinity;
+      if (!isIdle || delayMs === Infinity) {
         this.#cancelIdleTimer(record);
-      } else if (record.timerId === null) {
-        record.timerId = this.#now;
-        const modelId = record.model.id;
-        this.#effects.push({ type: "startIdleTimer", modelId, timerId: this.#now, delayMs: autoUnloadAfterMs });
+      } else if (delayMs <= 0) {
+        this.#unload(record, "idle", null);
+      } else if (record.idleTimerId === null) {
+        record.idleTimerId = this.#now;
+        this.#effects.push({ type: "startIdleTimer", modelId: record.model.id, timerId: this.#now, delayMs });
+      }
+    }
+  }
+
+  /** The quantum of a draining model runs as long as there is somebody whom it still has to serve. */
+  #updateBatchTimers(): void {
+    for (const record of this.#records.values()) {
+      const { drain } = record;
+      if (drain === null) continue;
+      if (record.phase !== "loaded" || !hasBatch(record)) {
+        this.#cancelTimer(record, drain.timerId);
+        drain.timerId = null;
+      } else if (drain.timerId === null) {
+        drain.timerId = this.#now;
+        this.#effects.push({ type: "startBatchTimer", modelId: record.model.id, timerId: this.#now });
       }
     }
   }
 
   #cancelIdleTimer(record: ModelRecord): void {
-    if (record.timerId === null) return;
-    this.#effects.push({ type: "cancelIdleTimer", modelId: record.model.id, timerId: record.timerId });
-    record.timerId = null;
+    this.#cancelTimer(record, record.idleTimerId);
+    record.idleTimerId = null;
+  }
+
+  #cancelBackoff(record: ModelRecord): void {
+    this.#cancelTimer(record, record.backoffTimerId);
+    record.backoffTimerId = null;
+  }
+
+  #cancelTimer(record: ModelRecord, timerId: number | null): void {
+    if (timerId !== null) this.#effects.push({ type: "cancelTimer", modelId: record.model.id, timerId });
+  }
+
+  /** Bytes that a load may take now: of the budget, and of the machine if what is loading had taken nothing yet. */
+  #freeBytes(): number {
+    return Math.min(this.#ledger.freeBytes, this.#spareHeadroomBytes());
+  }
+
+  #spareHeadroomBytes(): number {
+    return this.#headroomBytes - this.#sumOf(({ phase }) => phase === "loading");
+  }
+
+  /** What the machine gets back from models that are on their way out. */
+  #returningBytes(): number {
+    let bytes = 0;
+    for (const record of this.#records.values()) {
+      if (record.phase === "unloading") bytes += record.takenBytes;
+      else if (isLeaving(record)) bytes += this.#ledger.of(record.model.id);
+    }
+    return bytes;
   }
 
   /** What settling models still lack. */
@@ -592,8 +890,12 @@ export class Scheduler {
 
   /** Reserved by models that are on their way out. */
   #leavingBytes(): number {
+    return this.#sumOf(isLeaving);
+  }
+
+  #sumOf(isMeant: (record: ModelRecord) => boolean): number {
     let bytes = 0;
-    for (const record of this.#records.values()) if (isLeaving(record)) bytes += this.#ledger.of(record.model.id);
+    for (const record of this.#records.values()) if (isMeant(record)) bytes += this.#ledger.of(record.model.id);
     return bytes;
   }
 
@@ -611,25 +913,62 @@ export class Scheduler {
 }
 
 /**
- * False when requests wait, here or (`queued`) for a turn, and nothing is under way that could ever serve them. Only a
- * bug leads there, and health must show it.
+ * False when requests wait and nothing is under way that could ever serve them. Only a bug, or native code that never
+ * comes back, leads there, and health must show it.
  */
-export function isProgressing(models: readonly ModelSnapshot[], queued: number): boolean {
-  const isWaiting = queued > 0 || models.some(({ waiting }) => waiting > 0);
+export function isProgressing(models: readonly ModelSnapshot[]): boolean {
+  const isWaiting = models.some(({ waiting }) => waiting > 0);
   const isUnderWay = models.some(
-    ({ leases, phase }) => leases > 0 || !(phase === "absent" || phase === "inLine" || phase === "loaded"),
+    ({ leases, phase, overdue }) =>
+      leases > 0 || !(overdue || phase === "absent" || phase === "inLine" || phase === "loaded"),
   );
   return isUnderWay || !isWaiting;
 }
 
-/** Whether a new request gets its lease at once. */
-function isOpen(record: ModelRecord): boolean {
-  return record.phase === "loaded" && !record.draining;
+function newRecord(model: SchedulerModel): ModelRecord {
+  return {
+    model,
+    phase: "absent",
+    options: [],
+    choice: nothingChosen,
+    takenBytes: 0,
+    waiters: new Map(),
+    leases: 0,
+    drain: null,
+    abandoned: false,
+    overdue: false,
+    stale: null,
+    goesFirst: false,
+    removed: false,
+    loadedAt: 0,
+    lastUse: 0,
+    keepAliveMs: null,
+    idleTimerId: null,
+    backoffTimerId: null,
+    failures: 0,
+    failure: null,
+    quarantine: null,
+  };
+}
+
+/** Whether a draining model still serves this one; any other serves everybody. */
+function isServed({ drain }: ModelRecord, { asked }: Waiter): boolean {
+  return drain === null || (!drain.over && asked < drain.since);
+}
+
+/** Whether a draining model has somebody to serve before it goes. */
+function hasBatch(record: ModelRecord): boolean {
+  return [...record.waiters.values()].some((waiter) => isServed(record, waiter));
+}
+
+/** Loaded, whether or not its reservation is complete. */
+function isHeld({ phase }: ModelRecord): boolean {
+  return phase === "loaded" || phase === "settling";
 }
 
 /** Whether it has a reservation. */
-function isInMemory({ phase }: ModelRecord): boolean {
-  return phase === "loading" || phase === "settling" || phase === "loaded" || phase === "unloading";
+function isInMemory(record: ModelRecord): boolean {
+  return isHeld(record) || record.phase === "loading" || record.phase === "unloading";
 }
 
 function isLeaving(record: ModelRecord): boolean {
@@ -642,5 +981,5 @@ function forgetFileFailure(record: ModelRecord): void {
 }
 
 function owedBytes(record: ModelRecord, ledger: MemoryLedger): number {
-  return record.phase === "settling" ? record.needBytes - ledger.of(record.model.id) : 0;
+  return record.phase === "settling" ? record.choice.needBytes - ledger.of(record.model.id) : 0;
 }

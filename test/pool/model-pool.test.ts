@@ -7,6 +7,7 @@ import { EnginePool, type EnginePoolOptions, type PoolModel } from "../../src/po
 import type { Lease, ModelPool } from "../../src/pool/pool.ts";
 import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { fakePoolOptions } from "../support/pool-options.ts";
 
 interface Bench {
   readonly engine: FakeEngine;
@@ -14,11 +15,13 @@ interface Bench {
   /** Leases are tracked: see afterEach. */
   readonly pool: ModelPool;
   readonly enginePool: EnginePool;
+  readonly options: EnginePoolOptions;
   readonly acquire: (modelId: string, signal?: AbortSignal, priority?: number) => Promise<Lease>;
   readonly stateOf: (modelId: string) => string | undefined;
 }
 
-type ModelOptions = Partial<Pick<PoolModel, "priority" | "keep">> & { readonly slots?: number };
+type ModelOptions = Partial<Pick<PoolModel, "priority" | "keep" | "minContextTokens">> &
+  Partial<Pick<PoolModel["spec"], "slots" | "contextTokens">>;
 
 let engines: FakeEngine[] = [];
 afterEach(() => {
@@ -35,28 +38,24 @@ function bench(
   const engine = new FakeEngine(engineOptions);
   engines.push(engine);
   const clock = new ManualClock();
-  const enginePool = new EnginePool({
-    engine,
-    files: engine.files,
-    models: Object.entries(models).map(([id, { slots = 1, priority = 3, keep = false }]) => ({
+  const described = Object.entries(models).map(
+    ([id, { slots = 1, priority = 3, keep = false, minContextTokens = null, contextTokens = null }]): PoolModel => ({
       id,
-      spec: { path: `${id}.gguf`, purpose: "text", contextTokens: null, slots },
+      spec: { path: `${id}.gguf`, purpose: "text", contextTokens, slots },
+      minContextTokens,
       priority,
       keep,
-    })),
-    clock,
-    logger: silentLogger,
-    budgetBytes: 2000,
-    maxLoadedExperts: null,
-    autoUnloadAfterMs: null,
-    ...poolOptions,
-  });
+    }),
+  );
+  const options = { ...fakePoolOptions(engine, clock, described), budgetBytes: 2000, ...poolOptions };
+  const enginePool = new EnginePool(options);
   const pool = engine.trackLeases(enginePool);
   return {
     engine,
     clock,
     pool,
     enginePool,
+    options,
     acquire: (modelId, signal = new AbortController().signal, priority = 0) =>
       pool.acquire(modelId, { signal, priority }),
     stateOf: (modelId) => pool.status().models.find((model) => model.modelId === modelId)?.state,
@@ -373,15 +372,22 @@ describe("refusals", () => {
   });
 
   it("503 when the load fails, to all who wait for it; the next request tries again", async () => {
-    const { acquire, engine, pool, stateOf } = bench({ a: { slots: 2 }, b: {} }, { manual: { load: true } });
+    const { acquire, clock, engine, pool, stateOf } = bench({ a: {}, b: {} }, { manual: { load: true } });
+    // The second waits for a turn: it hears of it just as soon.
     const waiting = [acquire("a"), acquire("a")].map(refusalOf);
     (await engine.nextLoad()).fail(new Error("no memory for the KV cache"));
     for (const error of await Promise.all(waiting)) {
-      expect(error).toMatchObject({ status: 503, code: "model_load_failed", shouldRetry: true });
+      expect(error).toMatchObject({ status: 503, code: "model_load_failed", shouldRetry: true, retryAfterS: 1 });
       expect(error.message).toBe("a could not be loaded: no memory for the KV cache");
     }
+    const during = await refusalOf(acquire("a"));
+    expect(during).toMatchObject({ status: 503, code: "model_load_failed", retryAfterS: 1 });
+    expect(during.message).toContain("no memory for the KV cache. It is not tried again yet");
+    expect(engine.untakenLoads).toBe(0);
+    expect(pool.status().models[0]?.retryAtMs).toBe(clock.epochMs() + 1000);
     expect(stateOf("a")).toBe("failed");
     expect(pool.status()).toMatchObject({ reservedBytes: 0, counters: { loads: 0, loadFailures: 1 } });
+    clock.advance(1000);
     const again = acquire("a");
     (await engine.nextLoad()).succeed();
     (await again).release();
@@ -464,6 +470,222 @@ describe("auto unload", () => {
   });
 });
 
+describe("a file that was never loaded here", () => {
+  it("is tried by another process first, within the reservation, and measured then", async () => {
+    const files = { "a.gguf": { proven: false, predictedBytes: 1500 } };
+    const { engine, acquire, pool } = bench({ a: {} }, { files });
+    (await acquire("a")).release();
+    (await acquire("a")).release();
+    expect(engine.proofs).toEqual(["a.gguf"]);
+    const types = pool.events().map(({ type }) => type);
+    expect(types).toEqual(["load_started", "load_started", "load_finished"]);
+    expect(pool.status().counters.loads).toBe(1);
+  });
+
+  it("and ends that process is refused with the reason, and never comes near this one", async () => {
+    const flaw = "a.gguf: a process that tried to load it was ended by SIGSEGV";
+    const { engine, acquire, stateOf } = bench({ a: {}, b: {} }, { files: { "a.gguf": { proven: false, flaw } } });
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 503, code: "model_invalid", shouldRetry: false });
+    expect(error.message).toContain(flaw);
+    expect([engine.loadCount("a.gguf"), stateOf("a")]).toEqual([0, "failed"]);
+    (await acquire("b")).release();
+  });
+});
+
+describe("a smaller context", () => {
+  const files = {
+    "a.gguf": { predictedBytes: 3000, measuredBytes: 1900, predictedBytesOf: { 2048: 2500, 1024: 1900 } },
+  };
+
+  it("is taken where the wanted one can never fit, and shown", async () => {
+    const models = { a: { contextTokens: 4096, minContextTokens: 512 } };
+    const { acquire, pool } = bench(models, { files });
+    const lease = await acquire("a");
+    expect(lease.model.contextTokens).toBe(1024);
+    expect(pool.status().models[0]).toMatchObject({ contextTokens: 1024, reducedFromTokens: 4096 });
+    expect(pool.events().map(({ type }) => type)).toContain("context_reduced");
+  });
+
+  it("is not taken below what the configuration allows: 507 with the numbers of both", async () => {
+    const { acquire } = bench({ a: { contextTokens: 4096, minContextTokens: 2048 } }, { files });
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 507, code: "insufficient_memory", shouldRetry: false });
+    expect(error.message).toContain("2048 tokens");
+  });
+});
+
+describe("a load that takes too long", () => {
+  it("is given up: 503 with the reason; when it ends it is thrown away", async () => {
+    const { acquire, clock, engine, pool } = bench({ a: {} }, { manual: { load: true } }, { loadTimeoutMs: 5000 });
+    const waiting = refusalOf(acquire("a"));
+    const load = await engine.nextLoad();
+    clock.advance(5000);
+    expect(await waiting).toMatchObject({ status: 503, code: "model_load_failed", retryAfterS: 1 });
+    expect(load.abandoned).toBe(true);
+    expect(pool.status()).toMatchObject({ reservedBytes: 1000, models: [{ state: "loading" }] });
+    load.succeed();
+    await settled();
+    expect(pool.status()).toMatchObject({ reservedBytes: 0, models: [{ state: "failed" }] });
+    expect(engine.disposeCount("a.gguf")).toBe(1);
+  });
+});
+
+describe("a file that changes under its model", () => {
+  it("is loaded anew before the next lease", async () => {
+    const { acquire, clock, engine } = bench({ a: {} });
+    (await acquire("a")).release();
+    engine.define("a.gguf", { change: "a.gguf was cut from 9 to 4 bytes while it was in use" });
+    clock.advance(1000);
+    const next = acquire("a");
+    engine.define("a.gguf", {});
+    (await next).release();
+    expect(engine.loadCount("a.gguf")).toBe(2);
+  });
+});
+
+describe("quarantine", () => {
+  it("keeps a model from the engine until it is lifted", async () => {
+    const quarantined = new Map([["a", "the process was ended by SIGSEGV twice while it was generating"]]);
+    const { acquire, engine, pool, stateOf } = bench({ a: {}, b: {} }, {}, { quarantined });
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 503, code: "model_quarantined", shouldRetry: false });
+    expect(error.message).toContain("SIGSEGV twice");
+    expect(stateOf("a")).toBe("failed");
+    expect(pool.status().models[0]).toMatchObject({ quarantined: true, lastError: error.message });
+    (await acquire("b")).release();
+    expect(engine.loadCount("a.gguf")).toBe(0);
+    expect([pool.lift("a"), pool.lift("a")]).toEqual([true, false]);
+    (await acquire("a")).release();
+  });
+});
+
+describe("unload", () => {
+  it("frees an idle model, and leaves one that is used or pinned", async () => {
+    const { acquire, pool, stateOf } = bench({ a: {}, pinned: { keep: true } });
+    expect(pool.unload("a")).toBe("not_loaded");
+    (await acquire("pinned")).release();
+    const lease = await acquire("a");
+    expect([pool.unload("a"), pool.unload("pinned")]).toEqual(["busy", "busy"]);
+    lease.release();
+    expect(pool.unload("a")).toBe("unloading");
+    await settled();
+    expect(stateOf("a")).toBe("available");
+    expect(() => pool.unload("x")).toThrow(/does not exist/);
+  });
+});
+
+describe("the machine's memory", () => {
+  it("is looked at once a second; where it is short idle models go", async () => {
+    let availableBytes = 10_000;
+    const { acquire, clock, pool, stateOf } = bench(
+      { a: {}, b: {} },
+      {},
+      { availableBytes: () => availableBytes, memoryReserveBytes: 500 },
+    );
+    (await acquire("a")).release();
+    const busy = await acquire("b");
+    availableBytes = 400;
+    clock.advance(1000);
+    await settled();
+    expect([stateOf("a"), stateOf("b")]).toEqual(["available", "loaded"]);
+    expect(pool.events().find(({ type }) => type === "unload_started")).toMatchObject({ reason: "memory_pressure" });
+    expect(pool.status().machineAvailableBytes).toBe(400);
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 503, code: "machine_memory_short", shouldRetry: true });
+    busy.release();
+  });
+});
+
+describe("activity", () => {
+  it("is told before the engine loads and before a lease is out, and after both", async () => {
+    const told: unknown[] = [];
+    const { acquire, engine } = bench(
+      { a: {} },
+      { manual: { load: true } },
+      { onActivity: (activity) => void told.push(activity) },
+    );
+    const acquiring = acquire("a");
+    const load = await engine.nextLoad();
+    expect(told).toEqual([{ loading: ["a"], generating: [] }]);
+    load.succeed();
+    const lease = await acquiring;
+    expect(told.slice(1)).toContainEqual({ loading: [], generating: ["a"] });
+    lease.release();
+    expect(told.at(-1)).toEqual({ loading: [], generating: [] });
+  });
+});
+
+describe("reconfigure", () => {
+  const settingsOf = ({ options }: Bench, models: readonly PoolModel[]) => ({ ...options, models });
+
+  it("adds, changes and removes without dropping a request", async () => {
+    const house = bench({ a: {}, b: {} });
+    const [a, b] = house.options.models;
+    if (a === undefined || b === undefined) throw new Error("two models are described");
+    const runningA = await house.acquire("a");
+    const runningB = await house.acquire("b");
+    const waitingA = house.acquire("a");
+    const waitingB = house.acquire("b");
+    const changedA = { ...a, spec: { ...a.spec, path: "a2.gguf" } };
+    const c = { ...b, id: "c", spec: { ...b.spec, path: "c.gguf" } };
+    expect(house.enginePool.reconfigure(settingsOf(house, [changedA, c]))).toEqual({
+      added: ["c"],
+      changed: ["a"],
+      removed: ["b"],
+    });
+    expect(await refusalOf(house.acquire("b"))).toMatchObject({ status: 404, code: "model_not_found" });
+    runningA.release();
+    const newA = await waitingA;
+    expect(newA.model.file.path).toBe("a2.gguf");
+    runningB.release();
+    (await waitingB).release();
+    newA.release();
+    (await house.acquire("c")).release();
+    await settled();
+    expect(house.pool.status().models.map(({ modelId }) => modelId)).toEqual(["a", "c"]);
+    expect([house.engine.isLoaded("a.gguf"), house.engine.isLoaded("b.gguf")]).toEqual([false, false]);
+  });
+
+  it("takes back a model that was about to go", async () => {
+    const house = bench({ a: {} });
+    const running = await house.acquire("a");
+    house.enginePool.reconfigure(settingsOf(house, []));
+    expect(house.enginePool.reconfigure(settingsOf(house, house.options.models)).added).toEqual(["a"]);
+    running.release();
+    (await house.acquire("a")).release();
+    expect(house.engine.loadCount("a.gguf")).toBe(1);
+  });
+
+  it("changes the number of slots at once", async () => {
+    const house = bench({ a: {} });
+    const first = await house.acquire("a");
+    const second = house.acquire("a");
+    const [a] = house.options.models;
+    if (a === undefined) throw new Error("a model is described");
+    house.enginePool.reconfigure(settingsOf(house, [{ ...a, spec: { ...a.spec, slots: 2 } }]));
+    first.release();
+    const [again, other] = await Promise.all([second, house.acquire("a")]);
+    again.release();
+    other.release();
+    expect(house.engine.loadCount("a.gguf")).toBe(2);
+  });
+});
+
+describe("eight requests for each of two models that do not fit together", () => {
+  it("need one swap, in whatever order they come", async () => {
+    const { acquire, engine } = bench({ a: {}, b: {} }, {}, { budgetBytes: 1500 });
+    const ids = Array.from({ length: 16 }, (_, index) => (index % 2 === 0 ? "a" : "b"));
+    const serve = async (id: string) => {
+      const lease = await acquire(id);
+      await settled();
+      lease.release();
+    };
+    await Promise.all(ids.map(serve));
+    expect([engine.loadCount("a.gguf"), engine.loadCount("b.gguf")]).toEqual([1, 1]);
+  });
+});
+
 describe("status", () => {
   it("shows a load's progress, who waits, and what is pinned", async () => {
     const { acquire, engine, pool } = bench({ a: { keep: true } }, { manual: { load: true } });
@@ -480,6 +702,10 @@ describe("status", () => {
         loadProgress: 0.4,
         lastError: null,
         pinned: true,
+        retryAtMs: null,
+        quarantined: false,
+        contextTokens: 4096,
+        reducedFromTokens: null,
       },
     ]);
     expect(pool.status().progressing).toBe(true);

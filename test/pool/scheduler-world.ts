@@ -1,15 +1,15 @@
 // The world around the scheduler, for tests: it takes the effects, keeps its own books of what is in memory, leased and
 // waiting, and throws as soon as an effect or a snapshot breaks an invariant. It never asks the scheduler what is true.
+import type { UnloadReason } from "../../src/core/pool-event.ts";
 import type { ModelFailure, Refusal } from "../../src/pool/refusal.ts";
-import {
-  isProgressing,
-  Scheduler,
-  type SchedulerConfig,
-  type SchedulerEffect,
-  type SchedulerEvent,
-  type SchedulerModel,
-  type UnloadReason,
-} from "../../src/pool/scheduler.ts";
+import { isProgressing, Scheduler } from "../../src/pool/scheduler.ts";
+import type {
+  ContextOption,
+  SchedulerConfig,
+  SchedulerEffect,
+  SchedulerEvent,
+  SchedulerModel,
+} from "../../src/pool/scheduler-events.ts";
 
 export interface WorldModel {
   readonly needBytes: number;
@@ -18,6 +18,15 @@ export interface WorldModel {
   readonly priority?: number;
   readonly keep?: boolean;
   readonly counted?: boolean;
+  /** Other contexts that the configuration allows, largest first; `needBytes` is that of 1,024 tokens. */
+  readonly smaller?: readonly ContextOption[];
+}
+
+/** What a request may ask for beside its model. */
+export interface WorldRequest {
+  readonly mayEvict?: boolean;
+  readonly hasTurn?: boolean;
+  readonly keepAliveMs?: number | null;
 }
 
 export type Outcome = "granted" | "released" | "left" | Refusal;
@@ -27,17 +36,27 @@ interface MemoryEntry {
   reservedBytes: number;
   /** Once loaded. */
   measuredBytes: number | null;
+  readonly contextTokens: number;
   abandoned: boolean;
+  timedOut: boolean;
   unloadReason: UnloadReason | null;
   readonly leases: Set<number>;
+}
+
+/** The machine's memory as the world keeps it: what nobody has taken, apart from its models. */
+interface WorldMachine {
+  headroomBytes: number;
 }
 
 export const loadFailure: ModelFailure = { kind: "load_failed", reason: "out of luck", permanent: false };
 
 export class World {
   readonly scheduler: Scheduler;
-  readonly models: Readonly<Record<string, WorldModel>>;
-  readonly config: SchedulerConfig;
+  /** Those configured now and those that were. */
+  models: Readonly<Record<string, WorldModel>>;
+  config: SchedulerConfig;
+  /** Null: the machine does not tell. */
+  machine: WorldMachine | null = null;
   /** Every effect so far. */
   readonly effects: SchedulerEffect[] = [];
   readonly inspecting = new Set<string>();
@@ -45,12 +64,28 @@ export class World {
   /** Waiting request → its model. */
   readonly waiting = new Map<number, string>();
   readonly outcomes = new Map<number, Outcome>();
-  readonly timers = new Map<string, number>();
+  /** Running timers by model. */
+  readonly idleTimers = new Map<string, number>();
+  readonly batchTimers = new Map<string, number>();
+  readonly backoffTimers = new Map<string, { readonly timerId: number; readonly delayMs: number }>();
+  readonly quarantined = new Set<string>();
+  readonly wasProven = new Set<string>();
+  /** Draining models → the requests that they may still serve. */
+  readonly closed = new Map<string, Set<number>>();
+  /** Ids that are not configured any more. */
+  readonly removed = new Set<string>();
+  /** The budget was made smaller than what was reserved: it holds again once that is gone. */
+  overBudget = false;
   drained = false;
   draining = false;
   readonly #requestModels = new Map<number, string>();
   /** What a load measured is what the next inspection says, as the pool does. */
   readonly #needs = new Map<string, number>();
+  readonly #turnless = new Set<number>();
+  /** Models one of whose requests named a keep-alive time. */
+  readonly #keepAlives = new Set<string>();
+  /** A load may be abandoned although requests wait: they get another one. */
+  #mayAbandonWaiters = false;
 
   constructor(
     models: Readonly<Record<string, WorldModel>>,
@@ -58,20 +93,22 @@ export class World {
   ) {
     this.models = models;
     this.config = { maxLoaded: null, autoUnloadAfterMs: null, ...config };
-    const described = Object.entries(models).map(
-      ([id, { priority = 3, keep = false, counted = true }]): SchedulerModel => {
-        return { id, priority, keep, counted };
-      },
-    );
-    this.scheduler = new Scheduler(described, this.config);
+    this.scheduler = new Scheduler(described(models), this.config);
   }
 
-  request(modelId: string, mayEvict = true): number {
+  request(modelId: string, { mayEvict = true, hasTurn = true, keepAliveMs = null }: WorldRequest = {}): number {
     const requestId = this.#requestModels.size + 1;
     this.#requestModels.set(requestId, modelId);
     this.waiting.set(requestId, modelId);
-    this.handle({ type: "requested", modelId, requestId, mayEvict });
+    if (!hasTurn) this.#turnless.add(requestId);
+    if (keepAliveMs !== null) this.#keepAlives.add(modelId);
+    this.handle({ type: "requested", modelId, requestId, mayEvict, hasTurn, keepAliveMs });
     return requestId;
+  }
+
+  turn(requestId: number): void {
+    this.#turnless.delete(requestId);
+    this.handle({ type: "turn", requestId });
   }
 
   leave(requestId: number): void {
@@ -89,7 +126,15 @@ export class World {
 
   inspected(modelId: string): void {
     this.#take(this.inspecting, modelId);
-    this.handle({ type: "inspected", modelId, needBytes: this.#needs.get(modelId) ?? this.#model(modelId).needBytes });
+    this.handle({ type: "inspected", modelId, options: this.options(modelId) });
+  }
+
+  options(modelId: string): ContextOption[] {
+    const { needBytes, smaller = [] } = this.#model(modelId);
+    return [{ contextTokens: 1024, needBytes }, ...smaller].map((option) => ({
+      ...option,
+      needBytes: this.#needs.get(`${modelId}:${option.contextTokens}`) ?? option.needBytes,
+    }));
   }
 
   inspectFailed(modelId: string, failure: ModelFailure): void {
@@ -99,30 +144,110 @@ export class World {
 
   loadSucceeded(modelId: string): void {
     const entry = this.#entry(modelId, "loading");
-    const measuredBytes = this.#model(modelId).measuredBytes ?? this.#model(modelId).needBytes;
-    this.#needs.set(modelId, measuredBytes);
+    const measuredBytes = this.#model(modelId).measuredBytes ?? entry.reservedBytes;
+    this.#needs.set(`${modelId}:${entry.contextTokens}`, measuredBytes);
     entry.state = "loaded";
+    if (this.closed.has(modelId)) this.closed.set(modelId, new Set(this.#waitersOf(modelId)));
     entry.measuredBytes = measuredBytes;
+    if (this.machine !== null) this.machine.headroomBytes -= measuredBytes;
     this.handle({ type: "loadSucceeded", modelId, measuredBytes });
+  }
+
+  /** Only once for each model: its verdict is remembered. */
+  proven(modelId: string): void {
+    this.#entry(modelId, "loading");
+    this.memory.delete(modelId);
+    this.closed.delete(modelId);
+    this.wasProven.add(modelId);
+    this.handle({ type: "proven", modelId });
   }
 
   loadFailed(modelId: string): void {
     this.#entry(modelId, "loading");
     this.memory.delete(modelId);
+    this.closed.delete(modelId);
     this.handle({ type: "loadFailed", modelId, failure: loadFailure });
   }
 
   unloaded(modelId: string): void {
-    this.#entry(modelId, "unloading");
+    const { measuredBytes } = this.#entry(modelId, "unloading");
     this.memory.delete(modelId);
+    if (this.machine !== null) this.machine.headroomBytes += measuredBytes ?? 0;
     this.handle({ type: "unloaded", modelId });
   }
 
-  fireTimer(modelId: string): void {
-    const timerId = this.timers.get(modelId);
-    if (timerId === undefined) throw new Error(`no timer runs for ${modelId}`);
-    this.timers.delete(modelId);
+  loadTimesOut(modelId: string): void {
+    this.#entry(modelId, "loading").timedOut = true;
+    this.handle({ type: "loadTimedOut", modelId, failure: loadFailure });
+  }
+
+  fireIdleTimer(modelId: string): void {
+    const timerId = taken(this.idleTimers, modelId);
     this.handle({ type: "idleTimerFired", modelId, timerId });
+  }
+
+  fireBatchTimer(modelId: string): void {
+    const timerId = taken(this.batchTimers, modelId);
+    this.closed.set(modelId, new Set());
+    this.handle({ type: "batchTimerFired", modelId, timerId });
+  }
+
+  fireBackoffTimer(modelId: string): void {
+    const { timerId } = taken(this.backoffTimers, modelId);
+    this.handle({ type: "backoffTimerFired", modelId, timerId });
+  }
+
+  /** The machine has this much beyond what the models in memory have taken. */
+  seeMemory(headroomBytes: number | null): void {
+    this.machine = headroomBytes === null ? null : { headroomBytes };
+    this.handle({ type: "memorySeen", headroomBytes });
+  }
+
+  fileChanged(modelId: string): void {
+    this.handle({ type: "fileChanged", modelId });
+  }
+
+  hasTimedOut(modelId: string): boolean {
+    return this.memory.get(modelId)?.timedOut === true;
+  }
+
+  quarantine(modelId: string): void {
+    this.quarantined.add(modelId);
+    this.#mayAbandonWaiters = true;
+    this.handle({ type: "quarantined", modelId, reason: "it crashed twice" });
+    this.#mayAbandonWaiters = false;
+  }
+
+  get configuredIds(): string[] {
+    return Object.keys(this.configured);
+  }
+
+  get configured(): Readonly<Record<string, WorldModel>> {
+    return Object.fromEntries(Object.entries(this.models).filter(([id]) => !this.removed.has(id)));
+  }
+
+  lift(modelId: string): void {
+    this.quarantined.delete(modelId);
+    this.handle({ type: "lifted", modelId });
+  }
+
+  /** `models`: all that are configured from now on. */
+  reconfigure(
+    models: Readonly<Record<string, WorldModel>>,
+    config: Partial<SchedulerConfig>,
+    changedIds: readonly string[],
+  ): void {
+    for (const id of Object.keys(this.models)) if (models[id] === undefined) this.removed.add(id);
+    for (const id of Object.keys(models)) this.removed.delete(id);
+    this.models = { ...this.models, ...models };
+    this.config = { ...this.config, ...config };
+    for (const id of changedIds) {
+      for (const { contextTokens } of this.options(id)) this.#needs.delete(`${id}:${contextTokens}`);
+    }
+    this.overBudget = true;
+    this.#mayAbandonWaiters = true;
+    this.handle({ type: "reconfigured", models: described(models), config: this.config, changedIds });
+    this.#mayAbandonWaiters = false;
   }
 
   drain(): void {
@@ -167,7 +292,14 @@ export class World {
   }
 
   handle(event: SchedulerEvent): void {
-    for (const effect of this.scheduler.handle(event)) {
+    const settling = this.scheduler.snapshot().filter(({ phase }) => phase === "settling");
+    const effects = this.scheduler.handle(event);
+    // Whoever waits when a load is complete is served, although it is draining.
+    for (const { modelId } of settling) {
+      const isLoaded = this.scheduler.snapshot().some((one) => one.modelId === modelId && one.phase === "loaded");
+      if (isLoaded && this.closed.has(modelId)) this.closed.set(modelId, new Set(this.#waitersOf(modelId)));
+    }
+    for (const effect of effects) {
       this.effects.push(effect);
       this.#carryOut(effect);
     }
@@ -183,11 +315,16 @@ export class World {
       case "startLoad":
         insist(!this.memory.has(effect.modelId), `${effect.modelId} is loaded although it is in memory`);
         insist(!this.draining, `${effect.modelId} is loaded after the drain`);
+        insist(!this.quarantined.has(effect.modelId), `${effect.modelId} is loaded in quarantine`);
+        insist(!this.backoffTimers.has(effect.modelId), `${effect.modelId} is loaded while it should wait`);
+        this.#checkChoice(effect.modelId, effect.contextTokens, effect.reservedBytes);
         this.memory.set(effect.modelId, {
           state: "loading",
           reservedBytes: effect.reservedBytes,
+          contextTokens: effect.contextTokens,
           measuredBytes: null,
           abandoned: false,
+          timedOut: false,
           unloadReason: null,
           leases: new Set(),
         });
@@ -195,14 +332,31 @@ export class World {
       case "abandonLoad": {
         const entry = this.#entry(effect.modelId, "loading");
         insist(!entry.abandoned, `the load of ${effect.modelId} is abandoned twice`);
-        insist(this.#waitersOf(effect.modelId) === 0, `the load of ${effect.modelId} is abandoned while requests wait`);
+        insist(
+          this.#waitersOf(effect.modelId).length === 0 || this.#mayAbandonWaiters,
+          `the load of ${effect.modelId} is abandoned while requests wait`,
+        );
         entry.abandoned = true;
+        this.closed.delete(effect.modelId);
         break;
       }
       case "startUnload": {
         const entry = this.#entry(effect.modelId, "loaded");
         insist(entry.leases.size === 0, `${effect.modelId} is unloaded while leased`);
-        const mayGoPinned = this.draining || effect.reason === "larger_than_predicted";
+        const mayGoPinned =
+          this.draining ||
+          this.removed.has(effect.modelId) ||
+          ["larger_than_predicted", "abandoned", "reconfigured", "file_changed"].includes(effect.reason);
+        if (effect.reason === "idle" || effect.reason === "requested" || effect.reason === "memory_pressure") {
+          const waits = this.#waitersOf(effect.modelId).length > 0;
+          insist(!waits || this.closed.has(effect.modelId), `${effect.modelId} goes, but requests wait`);
+        }
+        const servable = [...(this.closed.get(effect.modelId) ?? [])].filter((id) => this.waiting.has(id));
+        insist(
+          effect.reason !== "evicted" || servable.length === 0,
+          `${effect.modelId} goes before it has served ${servable.join(", ")}`,
+        );
+        this.closed.delete(effect.modelId);
         insist(this.#model(effect.modelId).keep !== true || mayGoPinned, `${effect.modelId} is pinned and unloaded`);
         entry.state = "unloading";
         entry.unloadReason = effect.reason;
@@ -210,6 +364,11 @@ export class World {
       }
       case "grant": {
         insist(this.waiting.delete(effect.requestId), `request ${effect.requestId} is granted and does not wait`);
+        insist(!this.#turnless.has(effect.requestId), `request ${effect.requestId} is granted without a turn`);
+        insist(
+          this.closed.get(effect.modelId)?.has(effect.requestId) ?? true,
+          `request ${effect.requestId} is granted although ${effect.modelId} is draining`,
+        );
         this.#entry(effect.modelId, "loaded").leases.add(effect.requestId);
         this.outcomes.set(effect.requestId, "granted");
         break;
@@ -218,13 +377,35 @@ export class World {
         insist(this.waiting.delete(effect.requestId), `request ${effect.requestId} is rejected and does not wait`);
         this.outcomes.set(effect.requestId, effect.refusal);
         break;
-      case "startIdleTimer":
-        insist(!this.timers.has(effect.modelId), `${effect.modelId} has an idle timer already`);
-        this.timers.set(effect.modelId, effect.timerId);
+      case "drainStarted":
+        this.closed.set(effect.modelId, new Set(this.#waitersOf(effect.modelId)));
         break;
-      case "cancelIdleTimer":
-        insist(this.timers.get(effect.modelId) === effect.timerId, `${effect.modelId} has no such idle timer`);
-        this.timers.delete(effect.modelId);
+      case "drainEnded":
+        insist(this.closed.delete(effect.modelId), `${effect.modelId} was not draining`);
+        break;
+      case "startIdleTimer":
+        insist(!this.idleTimers.has(effect.modelId), `${effect.modelId} has an idle timer already`);
+        this.idleTimers.set(effect.modelId, effect.timerId);
+        break;
+      case "startBatchTimer":
+        insist(!this.batchTimers.has(effect.modelId), `${effect.modelId} has a batch timer already`);
+        this.batchTimers.set(effect.modelId, effect.timerId);
+        break;
+      case "startBackoffTimer":
+        insist(!this.backoffTimers.has(effect.modelId), `${effect.modelId} has a backoff timer already`);
+        this.backoffTimers.set(effect.modelId, effect);
+        break;
+      case "cancelTimer":
+        insist(this.#cancelTimer(effect.modelId, effect.timerId), `${effect.modelId} has no such timer`);
+        break;
+      case "memoryShort":
+        insist((this.machine?.headroomBytes ?? 0) < 0 || this.machine !== null, "memory is short, but nobody said so");
+        break;
+      case "forgotten":
+        insist(this.removed.has(effect.modelId), `${effect.modelId} is forgotten and configured`);
+        insist(!this.memory.has(effect.modelId), `${effect.modelId} is forgotten and in memory`);
+        insist(this.#waitersOf(effect.modelId).length === 0, `${effect.modelId} is forgotten while requests wait`);
+        this.quarantined.delete(effect.modelId);
         break;
       case "drained":
         insist(this.draining && !this.drained && this.memory.size === 0, "drained, but it is not over");
@@ -236,6 +417,9 @@ export class World {
   #check(): void {
     const { budgetBytes, maxLoaded, autoUnloadAfterMs } = this.config;
     const snapshot = new Map(this.scheduler.snapshot().map((model) => [model.modelId, model]));
+    for (const [modelId, { draining }] of snapshot) {
+      insist(draining === this.closed.has(modelId), `${modelId}: draining is ${draining}`);
+    }
     let reservedBytes = 0;
     let counted = 0;
     for (const [modelId, { reservedBytes: shown, leases, waiting }] of snapshot) {
@@ -244,25 +428,75 @@ export class World {
       insist(shown > 0 === (entry !== undefined), `${modelId} has ${shown} bytes reserved`);
       if (entry !== undefined && this.#model(modelId).counted !== false) counted += 1;
       insist(leases === (entry?.leases.size ?? 0), `${modelId} shows ${leases} leases`);
-      insist(waiting === this.#waitersOf(modelId), `${modelId} shows ${waiting} waiting`);
+      insist(waiting === this.#waitersOf(modelId).length, `${modelId} shows ${waiting} waiting`);
       if (entry === undefined) continue;
       if (entry.state === "loading") insist(shown === entry.reservedBytes, `${modelId} reserves not what it announced`);
       if (leases > 0) insist(shown === entry.measuredBytes, `${modelId} is leased and reserves not what was measured`);
     }
-    insist(reservedBytes <= budgetBytes, `${reservedBytes} bytes reserved of ${budgetBytes}`);
+    const fits = reservedBytes <= budgetBytes && (maxLoaded === null || counted <= maxLoaded);
+    if (fits) this.overBudget = false;
+    insist(reservedBytes <= budgetBytes || this.overBudget, `${reservedBytes} bytes reserved of ${budgetBytes}`);
     insist(reservedBytes === this.scheduler.reservedBytes, "the sum of reservations is wrong");
-    insist(maxLoaded === null || counted <= maxLoaded, `${counted} models in memory, at most ${maxLoaded} allowed`);
-    insist(isProgressing([...snapshot.values()], 0), "requests wait and nothing is under way");
-    if (autoUnloadAfterMs === null || this.draining) return;
+    insist(fits || this.overBudget, `${counted} models in memory, at most ${maxLoaded} allowed`);
+    const isTimedOut = [...this.memory.values()].some(({ timedOut }) => timedOut);
+    const queues = [...this.waiting.keys()].some((requestId) => this.#turnless.has(requestId));
+    insist(isProgressing([...snapshot.values()]) || isTimedOut || queues, "requests wait and nothing is under way");
+    if (this.draining) return;
     for (const modelId of this.in("loaded")) {
-      const isIdle = this.leasesOf(modelId).length === 0 && snapshot.get(modelId)?.phase === "loaded";
-      const hasTimer = this.timers.has(modelId);
-      insist(hasTimer === (isIdle && this.#model(modelId).keep !== true), `${modelId}: idle timer runs is ${hasTimer}`);
+      const isIdle =
+        this.leasesOf(modelId).length === 0 &&
+        snapshot.get(modelId)?.phase === "loaded" &&
+        this.#waitersOf(modelId).length === 0;
+      const hasTimer = this.idleTimers.has(modelId);
+      insist(isIdle || !hasTimer, `${modelId}: an idle timer runs while it is used`);
+      if (autoUnloadAfterMs === null || this.#keepAlives.has(modelId)) continue;
+      const isPinned = this.#model(modelId).keep === true && !this.removed.has(modelId);
+      insist(hasTimer === (isIdle && !isPinned), `${modelId}: idle timer runs is ${hasTimer}`);
     }
   }
 
-  #waitersOf(modelId: string): number {
-    return [...this.waiting.values()].filter((id) => id === modelId).length;
+  /** Not before the budget had been tried with each larger context, and none of them could ever have fitted. */
+  #checkChoice(modelId: string, contextTokens: number, reservedBytes: number): void {
+    let pinnedBytes = 0;
+    let othersBytes = 0;
+    for (const [otherId, { reservedBytes: bytes, phase }] of this.#reservations()) {
+      if (otherId === modelId) continue;
+      othersBytes += bytes;
+      if (this.#model(otherId).keep === true && phase !== "unloading") pinnedBytes += bytes;
+    }
+    for (const option of this.options(modelId)) {
+      if (option.contextTokens <= contextTokens) {
+        insist(option.needBytes === reservedBytes, `${modelId} reserves ${reservedBytes}, needs ${option.needBytes}`);
+        break;
+      }
+      const machineBytes = (this.machine?.headroomBytes ?? Infinity) + othersBytes - pinnedBytes;
+      const room = Math.min(this.config.budgetBytes - pinnedBytes, machineBytes);
+      insist(option.needBytes > room, `${modelId} gets ${contextTokens} tokens; ${option.contextTokens} would fit`);
+    }
+    if (this.machine === null) return;
+    let loadingBytes = 0;
+    for (const [otherId, { reservedBytes: bytes, phase }] of this.#reservations()) {
+      if (phase === "loading" && otherId !== modelId) loadingBytes += bytes;
+    }
+    const free = this.machine.headroomBytes - loadingBytes;
+    insist(reservedBytes <= free, `${modelId} takes ${reservedBytes} of ${free} that the machine has`);
+  }
+
+  #reservations(): [string, { readonly reservedBytes: number; readonly phase: string }][] {
+    return [...this.memory].map(([modelId, { state, reservedBytes, measuredBytes }]) => [
+      modelId,
+      { reservedBytes: measuredBytes ?? reservedBytes, phase: state },
+    ]);
+  }
+
+  #cancelTimer(modelId: string, timerId: number): boolean {
+    if (this.idleTimers.get(modelId) === timerId) return this.idleTimers.delete(modelId);
+    if (this.batchTimers.get(modelId) === timerId) return this.batchTimers.delete(modelId);
+    return this.backoffTimers.get(modelId)?.timerId === timerId && this.backoffTimers.delete(modelId);
+  }
+
+  #waitersOf(modelId: string): number[] {
+    return [...this.waiting].filter(([, id]) => id === modelId).map(([requestId]) => requestId);
   }
 
   #model(modelId: string): WorldModel {
@@ -280,6 +514,20 @@ export class World {
   #take(set: Set<string>, modelId: string): void {
     if (!set.delete(modelId)) throw new Error(`${modelId} is not being inspected`);
   }
+}
+
+function described(models: Readonly<Record<string, WorldModel>>): SchedulerModel[] {
+  return Object.entries(models).map(([id, { priority = 3, keep = false, counted = true }]) => {
+    return { id, priority, keep, counted };
+  });
+}
+
+/** Removes and returns. */
+function taken<T>(timers: Map<string, T>, modelId: string): T {
+  const timer = timers.get(modelId);
+  if (timer === undefined) throw new Error(`no such timer runs for ${modelId}`);
+  timers.delete(modelId);
+  return timer;
 }
 
 function insist(condition: boolean, violation: string): void {

@@ -1,6 +1,7 @@
 // Event sequences against the scheduler. The world beside this file checks the invariants after every event.
 import { describe, expect, it } from "vitest";
-import { isProgressing, type ModelPhase } from "../../src/pool/scheduler.ts";
+import { isProgressing } from "../../src/pool/scheduler.ts";
+import type { ModelPhase } from "../../src/pool/scheduler-events.ts";
 import { loadFailure, World } from "./scheduler-world.ts";
 
 const small = { needBytes: 4 };
@@ -14,7 +15,7 @@ describe("loading", () => {
     world.inspected("a");
     const third = world.request("a");
     expect(world.effects.filter(({ type }) => type === "startLoad")).toEqual([
-      { type: "startLoad", modelId: "a", reservedBytes: 4 },
+      { type: "startLoad", modelId: "a", reservedBytes: 4, contextTokens: 1024, wantedTokens: 1024 },
     ]);
     expect(world.scheduler.reservedBytes).toBe(4);
     world.loadSucceeded("a");
@@ -35,6 +36,7 @@ describe("loading", () => {
     expect(world.scheduler.snapshot()[0]).toMatchObject({ phase: "absent", failure: loadFailure, reservedBytes: 0 });
     world.loadSucceeded("b");
     expect(world.outcomes.get(other)).toBe("granted");
+    world.fireBackoffTimer("a");
     world.lease("a");
     expect(world.scheduler.snapshot()[0]).toMatchObject({ phase: "loaded", failure: null });
   });
@@ -143,7 +145,7 @@ describe("eviction", () => {
   it("takes the less important of two models that were only warmed up", () => {
     const world = new World({ a: { ...half, priority: 1 }, b: { ...half, priority: 2 }, c: half }, { budgetBytes: 10 });
     for (const id of ["a", "b"]) {
-      const warm = world.request(id, false);
+      const warm = world.request(id, { mayEvict: false });
       world.inspected(id);
       world.loadSucceeded(id);
       world.release(warm);
@@ -296,6 +298,430 @@ describe("waiting for memory that busy models hold", () => {
   });
 });
 
+describe("a swap", () => {
+  const big = { needBytes: 8 };
+
+  it("serves those who asked before it was wanted, one after the other, and nobody else", () => {
+    const world = new World({ a: big, b: big }, { budgetBytes: 10 });
+    const first = world.lease("a");
+    const queued = [1, 2].map(() => world.request("a", { hasTurn: false }));
+    const waiter = world.request("b");
+    world.inspected("b");
+    const late = world.request("a", { hasTurn: false });
+    world.release(first);
+    // Between the end of one turn and the begin of the next nobody holds it; it is not taken for idle.
+    expect(world.in("unloading")).toEqual([]);
+    for (const request of queued) {
+      world.turn(request);
+      expect(world.outcomes.get(request)).toBe("granted");
+      world.release(request);
+    }
+    expect(world.in("unloading")).toEqual(["a"]);
+    world.turn(late);
+    world.unloaded("a");
+    world.inspected("a");
+    world.loadSucceeded("b");
+    expect(world.outcomes.get(waiter)).toBe("granted");
+    world.release(waiter);
+    world.unloaded("b");
+    world.loadSucceeded("a");
+    expect(world.outcomes.get(late)).toBe("granted");
+    expect(world.batchTimers.size).toBe(0);
+  });
+
+  it("is not put off for longer than the quantum", () => {
+    const world = new World({ a: big, b: big }, { budgetBytes: 10 });
+    const first = world.lease("a");
+    const queued = world.request("a", { hasTurn: false });
+    world.request("b");
+    world.inspected("b");
+    world.fireBatchTimer("a");
+    world.turn(queued);
+    expect(world.outcomes.get(queued)).toBeUndefined();
+    world.release(first);
+    expect(world.in("unloading")).toEqual(["a"]);
+  });
+
+  it("needs two loads for eight requests of each model, whatever their order", () => {
+    const world = new World({ a: big, b: big }, { budgetBytes: 10 });
+    const order = Array.from({ length: 16 }, (_, index) => (index % 2 === 0 ? "a" : "b"));
+    const queues: Record<string, number[]> = { a: [], b: [] };
+    for (const id of order) queues[id]?.push(world.request(id, { hasTurn: queues[id].length === 0 }));
+    const serve = (id: string) => {
+      for (const request of queues[id] ?? []) {
+        if (world.outcomes.get(request) === undefined) world.turn(request);
+        world.release(request);
+      }
+    };
+    world.inspected("a");
+    world.inspected("b");
+    world.loadSucceeded("a");
+    serve("a");
+    world.unloaded("a");
+    world.loadSucceeded("b");
+    serve("b");
+    expect(world.effects.filter(({ type }) => type === "startLoad")).toHaveLength(2);
+    expect(world.waiting.size).toBe(0);
+  });
+
+  it("counts as early whoever waits when the load ends: a load is not for nothing", () => {
+    const world = new World({ a: big, b: big }, { budgetBytes: 10 });
+    const early = world.request("a");
+    world.inspected("a");
+    world.request("b");
+    world.inspected("b");
+    const late = world.request("a");
+    world.leave(early);
+    world.loadSucceeded("a");
+    expect(world.outcomes.get(late)).toBe("granted");
+  });
+});
+
+describe("a smaller context", () => {
+  const smaller = [
+    { contextTokens: 512, needBytes: 7 },
+    { contextTokens: 256, needBytes: 5 },
+  ];
+
+  it("is taken where the wanted one can never fit, and not because others are in memory", () => {
+    const world = new World(
+      { pinned: { needBytes: 4, keep: true }, idle: { needBytes: 4 }, a: { needBytes: 9, smaller } },
+      { budgetBytes: 10 },
+    );
+    world.bring("idle");
+    world.request("a");
+    world.inspected("a");
+    world.unloaded("idle");
+    expect(world.effects.at(-1)).toMatchObject({ type: "startLoad", contextTokens: 1024, wantedTokens: 1024 });
+    world.loadSucceeded("a");
+    const beside = new World(
+      { pinned: { needBytes: 4, keep: true }, a: { needBytes: 9, smaller } },
+      { budgetBytes: 10 },
+    );
+    beside.bring("pinned");
+    beside.request("a");
+    beside.inspected("a");
+    expect(beside.effects.at(-1)).toMatchObject({ type: "startLoad", contextTokens: 256, wantedTokens: 1024 });
+  });
+
+  it("does not help a model whose smallest is too large: the refusal names both", () => {
+    const world = new World({ a: { needBytes: 9, smaller } }, { budgetBytes: 4 });
+    const request = world.request("a");
+    world.inspected("a");
+    expect(world.refusalOf(request)).toMatchObject({
+      kind: "larger_than_budget",
+      needBytes: 9,
+      smallest: { contextTokens: 256, needBytes: 5 },
+    });
+  });
+});
+
+describe("a file that another process tries first", () => {
+  it("is inspected again then, and keeps its place before those who came later", () => {
+    const world = new World({ a: { needBytes: 6 }, b: { needBytes: 8 } }, { budgetBytes: 10 });
+    world.request("a");
+    world.inspected("a");
+    world.request("b");
+    world.inspected("b");
+    world.proven("a");
+    // Meanwhile the memory is free, and the next may have it.
+    expect(world.in("loading")).toEqual(["b"]);
+    world.inspected("a");
+    const later = new World({ a: { needBytes: 6 }, busy: { needBytes: 7 }, b: { needBytes: 8 } }, { budgetBytes: 10 });
+    later.request("a");
+    later.inspected("a");
+    later.proven("a");
+    const busy = later.lease("busy");
+    later.request("b");
+    later.inspected("b");
+    later.inspected("a");
+    later.release(busy);
+    later.unloaded("busy");
+    expect(later.in("loading")).toEqual(["a"]);
+  });
+});
+
+describe("back-off", () => {
+  it("refuses without looking at the file until it ends, for twice as long after each failure", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    const delays: (number | undefined)[] = [];
+    for (let failures = 1; failures <= 3; failures += 1) {
+      world.request("a");
+      world.inspected("a");
+      world.loadFailed("a");
+      delays.push(world.backoffTimers.get("a")?.delayMs);
+      const inspections = world.effects.filter(({ type }) => type === "inspect").length;
+      expect(world.refusalOf(world.request("a"))).toEqual({ kind: "backing_off", failure: loadFailure });
+      expect(world.effects.filter(({ type }) => type === "inspect")).toHaveLength(inspections);
+      world.fireBackoffTimer("a");
+    }
+    expect(delays).toEqual([1000, 2000, 4000]);
+    world.bring("a");
+    world.handle({ type: "unloadRequested", modelId: "a" });
+    world.unloaded("a");
+    world.request("a");
+    world.inspected("a");
+    world.loadFailed("a");
+    expect(world.backoffTimers.get("a")?.delayMs).toBe(1000);
+  });
+
+  it("is ended by an operator", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    world.request("a");
+    world.inspected("a");
+    world.loadFailed("a");
+    world.lift("a");
+    expect(world.backoffTimers.size).toBe(0);
+    world.lease("a");
+  });
+
+  it("never exceeds five minutes", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    for (let failures = 1; failures <= 12; failures += 1) {
+      world.request("a");
+      world.inspected("a");
+      world.loadFailed("a");
+      if (failures < 12) world.fireBackoffTimer("a");
+    }
+    expect(world.backoffTimers.get("a")?.delayMs).toBe(300_000);
+  });
+});
+
+describe("a load that takes too long", () => {
+  it("is given up, refuses those who wait, and stays accounted for until it ends", () => {
+    const world = new World({ a: { needBytes: 8 }, b: small }, { budgetBytes: 10 });
+    const waiter = world.request("a");
+    world.inspected("a");
+    world.loadTimesOut("a");
+    expect(world.refusalOf(waiter)).toEqual(loadFailure);
+    expect(world.scheduler.reservedBytes).toBe(8);
+    world.fireBackoffTimer("a");
+    expect(world.refusalOf(world.request("a"))).toEqual({ kind: "backing_off", failure: loadFailure });
+    const other = world.request("b");
+    world.inspected("b");
+    expect(isProgressing(world.scheduler.snapshot())).toBe(false);
+    world.loadFailed("a");
+    world.loadSucceeded("b");
+    expect(world.outcomes.get(other)).toBe("granted");
+    world.release(other);
+    world.request("a");
+    world.inspected("a");
+    expect(world.in("unloading")).toEqual(["b"]);
+  });
+
+  it("and succeeds in the end is unloaded", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    world.request("a");
+    world.inspected("a");
+    world.loadTimesOut("a");
+    world.loadSucceeded("a");
+    expect(world.unloadReason("a")).toBe("abandoned");
+  });
+});
+
+describe("keep-alive of a request", () => {
+  it("overrides the configured time, for its own last use", () => {
+    const world = new World({ a: small }, { budgetBytes: 10, autoUnloadAfterMs: 1000 });
+    world.release(world.request("a", { keepAliveMs: 5000 }) && lastGranted(world, "a"));
+    expect(lastIdleDelay(world)).toBe(5000);
+    world.release(world.request("a"));
+    expect(lastIdleDelay(world)).toBe(1000);
+    world.release(world.request("a", { keepAliveMs: Infinity }));
+    expect(world.idleTimers.size).toBe(0);
+    world.release(world.request("a", { keepAliveMs: 0 }));
+    expect(world.unloadReason("a")).toBe("idle");
+  });
+
+  it("of 0 unloads nothing that others wait for", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    const first = world.request("a", { keepAliveMs: 0 });
+    world.inspected("a");
+    world.loadSucceeded("a");
+    const queued = world.request("a", { hasTurn: false });
+    world.release(first);
+    expect(world.in("loaded")).toEqual(["a"]);
+    world.turn(queued);
+    world.release(queued);
+    expect(world.in("loaded")).toEqual(["a"]);
+  });
+});
+
+function lastGranted(world: World, modelId: string): number {
+  world.inspected(modelId);
+  world.loadSucceeded(modelId);
+  return world.leasesOf(modelId)[0] ?? -1;
+}
+
+function lastIdleDelay(world: World): number | undefined {
+  return world.effects.filter((effect) => effect.type === "startIdleTimer").at(-1)?.delayMs;
+}
+
+describe("the machine's memory", () => {
+  it("that is short makes idle models go, least recently used first, and only as many as are needed", () => {
+    const world = new World({ a: small, b: small, c: small }, { budgetBytes: 20 });
+    world.bring("a", "b");
+    const busy = world.lease("c");
+    world.seeMemory(-3);
+    expect(world.in("unloading")).toEqual(["a"]);
+    expect(world.unloadReason("a")).toBe("memory_pressure");
+    world.seeMemory(-3);
+    expect(world.in("unloading")).toEqual(["a"]);
+    world.unloaded("a");
+    expect(world.in("loaded")).toEqual(["b", "c"]);
+    world.release(busy);
+  });
+
+  it("that lacks what the budget allows puts a load off until busy models are gone, or refuses it", () => {
+    const world = new World({ a: small, b: small, big: { needBytes: 9 } }, { budgetBytes: 20 });
+    const busy = world.lease("a");
+    world.seeMemory(3);
+    const waiter = world.request("b");
+    world.inspected("b");
+    expect(world.in("loading")).toEqual([]);
+    const refused = world.request("big");
+    world.inspected("big");
+    expect(world.refusalOf(refused)).toEqual({
+      kind: "machine_short",
+      needBytes: 9,
+      machineBytes: 7,
+      budgetBytes: 20,
+    });
+    world.release(busy);
+    world.unloaded("a");
+    world.loadSucceeded("b");
+    expect(world.outcomes.get(waiter)).toBe("granted");
+  });
+
+  it("that comes back starts the load", () => {
+    const world = new World({ a: small, b: small }, { budgetBytes: 20 });
+    world.lease("a");
+    world.seeMemory(3);
+    world.request("b");
+    world.inspected("b");
+    world.seeMemory(4);
+    expect(world.in("loading")).toEqual(["b"]);
+  });
+
+  it("is not counted twice while a load takes it", () => {
+    const world = new World({ a: small, b: small }, { budgetBytes: 20 });
+    world.seeMemory(6);
+    world.request("a");
+    world.request("b");
+    world.inspected("a");
+    world.inspected("b");
+    expect(world.in("loading")).toEqual(["a"]);
+    world.loadSucceeded("a");
+    expect(world.in("loading")).toEqual([]);
+  });
+});
+
+describe("a quarantined model", () => {
+  it("is not touched, and the others serve, until it is lifted", () => {
+    const world = new World({ a: small, b: small }, { budgetBytes: 10 });
+    const waiting = world.request("a");
+    world.inspected("a");
+    world.quarantine("a");
+    expect(world.refusalOf(waiting)).toEqual({ kind: "quarantined", reason: "it crashed twice" });
+    world.loadSucceeded("a");
+    world.unloaded("a");
+    expect(world.refusalOf(world.request("a"))).toMatchObject({ kind: "quarantined" });
+    world.bring("b");
+    world.lift("a");
+    world.bring("a");
+  });
+});
+
+describe("a new configuration", () => {
+  const models = { a: small, b: small };
+
+  it("adds, and forgets what nobody uses", () => {
+    const world = new World(models, { budgetBytes: 10 });
+    world.bring("a", "b");
+    world.reconfigure({ b: small, c: small }, {}, []);
+    expect(world.unloadReason("a")).toBe("reconfigured");
+    world.unloaded("a");
+    expect(world.effects.at(-1)).toEqual({ type: "forgotten", modelId: "a" });
+    world.bring("c");
+    expect(() => world.request("a")).toThrow(/knows no model a/);
+  });
+
+  it("drops no request of a removed model, whether it runs or waits", () => {
+    const world = new World(models, { budgetBytes: 10 });
+    const running = world.lease("a");
+    const queued = world.request("a", { hasTurn: false });
+    const loading = world.request("b");
+    world.reconfigure({}, {}, []);
+    world.release(running);
+    world.turn(queued);
+    expect(world.outcomes.get(queued)).toBe("granted");
+    world.release(queued);
+    world.unloaded("a");
+    world.inspected("b");
+    world.loadSucceeded("b");
+    expect(world.outcomes.get(loading)).toBe("granted");
+    world.release(loading);
+    expect(world.unloadReason("b")).toBe("reconfigured");
+  });
+
+  it("loads a changed model anew for those who wait, after those who use it", () => {
+    const world = new World(models, { budgetBytes: 10 });
+    const running = world.lease("a");
+    world.reconfigure({ a: { needBytes: 6 }, b: small }, {}, ["a"]);
+    const next = world.request("a");
+    expect(world.outcomes.get(next)).toBeUndefined();
+    world.release(running);
+    world.unloaded("a");
+    world.inspected("a");
+    expect(world.effects.at(-1)).toMatchObject({ type: "startLoad", reservedBytes: 6 });
+    world.loadSucceeded("a");
+    expect(world.outcomes.get(next)).toBe("granted");
+  });
+
+  it.each(["inspecting", "in the line", "loading", "settling"])("starts a model anew that is %s", (phase) => {
+    const models = { a: { needBytes: 3, measuredBytes: 9 }, b: { needBytes: 4 }, big: { needBytes: 8 } };
+    const world = new World(models, { budgetBytes: 10 });
+    if (phase === "in the line") world.lease("big");
+    else world.bring("b");
+    const request = world.request("a");
+    if (phase !== "inspecting") world.inspected("a");
+    if (phase === "settling") world.loadSucceeded("a");
+    world.reconfigure({ ...models, a: { needBytes: 2 } }, {}, ["a"]);
+    if (phase === "inspecting") world.inspected("a");
+    if (phase === "loading") world.loadFailed("a");
+    if (phase === "settling") world.unloaded("a");
+    world.inspected("a");
+    expect(world.effects.at(-1)).toMatchObject({ type: "startLoad", modelId: "a", reservedBytes: 2 });
+    world.loadSucceeded("a");
+    expect(world.outcomes.get(request)).toBe("granted");
+  });
+
+  it("with a smaller budget makes models go until it holds, busy ones when they are done", () => {
+    const world = new World(models, { budgetBytes: 10 });
+    const busy = world.lease("a");
+    world.bring("b");
+    world.reconfigure(models, { budgetBytes: 3 }, []);
+    expect(world.in("unloading")).toEqual(["b"]);
+    world.unloaded("b");
+    expect(world.in("loaded")).toEqual(["a"]);
+    world.release(busy);
+    expect(world.in("unloading")).toEqual(["a"]);
+  });
+});
+
+describe("a file that changed under a loaded model", () => {
+  it("is looked at anew before anybody else uses it", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    const running = world.lease("a");
+    world.handle({ type: "fileChanged", modelId: "a" });
+    const next = world.request("a");
+    world.release(running);
+    expect(world.unloadReason("a")).toBe("file_changed");
+    world.unloaded("a");
+    world.inspectFailed("a", { kind: "invalid", reason: "a.gguf is truncated" });
+    expect(world.refusalOf(next)).toEqual({ kind: "invalid", reason: "a.gguf is truncated" });
+  });
+});
+
 describe("a model that cannot fit", () => {
   it("is refused at once with the three numbers, also while others are busy", () => {
     const world = new World(
@@ -311,6 +737,7 @@ describe("a model that cannot fit", () => {
       needBytes: 7,
       budgetBytes: 10,
       pinnedBytes: 4,
+      smallest: { contextTokens: 1024, needBytes: 7 },
     });
     expect(world.scheduler.snapshot().some(({ draining }) => draining)).toBe(false);
   });
@@ -460,7 +887,7 @@ describe("warm-up", () => {
   it("evicts nobody", () => {
     const world = new World({ a: half, b: { needBytes: 6 } }, { budgetBytes: 10 });
     world.bring("a");
-    const warm = world.request("b", false);
+    const warm = world.request("b", { mayEvict: false });
     world.inspected("b");
     expect(world.refusalOf(warm)).toEqual({ kind: "no_room", needBytes: 6, freeBytes: 5 });
     expect(world.in("loaded")).toEqual(["a"]);
@@ -469,7 +896,7 @@ describe("warm-up", () => {
   it("is joined by a request that may evict", () => {
     const world = new World({ a: half, b: { needBytes: 6 } }, { budgetBytes: 10 });
     world.bring("a");
-    const warm = world.request("b", false);
+    const warm = world.request("b", { mayEvict: false });
     const request = world.request("b");
     world.inspected("b");
     world.unloaded("a");
@@ -482,23 +909,23 @@ describe("auto unload", () => {
   it("unloads what has been idle for the time, which each use starts anew", () => {
     const world = new World({ a: small }, { budgetBytes: 10, autoUnloadAfterMs: 1000 });
     const busy = world.lease("a");
-    expect(world.timers.size).toBe(0);
+    expect(world.idleTimers.size).toBe(0);
     world.release(busy);
-    const firstTimer = world.timers.get("a");
+    const firstTimer = world.idleTimers.get("a");
     expect(firstTimer).toBeDefined();
     world.bring("a");
-    expect(world.timers.get("a")).not.toBe(firstTimer);
+    expect(world.idleTimers.get("a")).not.toBe(firstTimer);
     // The first timer was cancelled; should it fire all the same, it means nothing.
     world.handle({ type: "idleTimerFired", modelId: "a", timerId: firstTimer ?? -1 });
     expect(world.in("loaded")).toEqual(["a"]);
-    world.fireTimer("a");
+    world.fireIdleTimer("a");
     expect(world.unloadReason("a")).toBe("idle");
   });
 
   it("never unloads a pinned model", () => {
     const world = new World({ a: { ...small, keep: true } }, { budgetBytes: 10, autoUnloadAfterMs: 1000 });
     world.bring("a");
-    expect(world.timers.size).toBe(0);
+    expect(world.idleTimers.size).toBe(0);
   });
 });
 
@@ -521,14 +948,14 @@ describe("drain", () => {
     expect(world.in("unloading")).toEqual(["a"]);
     expect(world.refusalOf(world.request("b"))).toEqual({ kind: "draining" });
     world.unloaded("a");
-    world.handle({ type: "inspected", modelId: "e", needBytes: 4 });
+    world.handle({ type: "inspected", modelId: "e", options: world.options("e") });
     world.loadSucceeded("c");
     world.unloaded("c");
     expect(world.drained).toBe(false);
     world.release(busy);
     world.unloaded("b");
     expect(world.drained).toBe(true);
-    expect(world.timers.size).toBe(0);
+    expect(world.idleTimers.size).toBe(0);
   });
 
   it("is over at once where nothing is in memory", () => {
@@ -539,36 +966,54 @@ describe("drain", () => {
 });
 
 describe("isProgressing", () => {
-  const model = (phase: ModelPhase, leases: number, waiting: number) => {
-    const rest = { modelId: "a", reservedBytes: 0, failure: null, keep: false, draining: false };
-    return { ...rest, phase, leases, waiting };
-  };
+  const model = (phase: ModelPhase, leases: number, waiting: number, overdue = false) => ({
+    modelId: "a",
+    reservedBytes: 0,
+    failure: null,
+    keep: false,
+    draining: false,
+    backingOff: false,
+    quarantine: null,
+    contextTokens: null,
+    wantedTokens: null,
+    phase,
+    leases,
+    waiting,
+    overdue,
+  });
   it.each([
-    { name: "nobody waits", models: [model("loaded", 0, 0)], queued: 0, expected: true },
-    { name: "a lease is out", models: [model("loaded", 1, 0), model("inLine", 0, 1)], queued: 0, expected: true },
-    { name: "a load is under way", models: [model("loading", 0, 1)], queued: 0, expected: true },
-    {
-      name: "an unload is under way",
-      models: [model("unloading", 0, 0), model("inLine", 0, 1)],
-      queued: 0,
-      expected: true,
-    },
+    { name: "nobody waits", models: [model("loaded", 0, 0)], expected: true },
+    { name: "a lease is out", models: [model("loaded", 1, 0), model("inLine", 0, 1)], expected: true },
+    { name: "a load is under way", models: [model("loading", 0, 1)], expected: true },
+    { name: "an unload is under way", models: [model("unloading", 0, 0), model("inLine", 0, 1)], expected: true },
     {
       name: "waits in the line, nothing runs",
       models: [model("loaded", 0, 0), model("inLine", 0, 1)],
-      queued: 0,
       expected: false,
     },
-    { name: "waits for an idle model", models: [model("loaded", 0, 1)], queued: 0, expected: false },
-    { name: "waits for a turn that nobody holds", models: [model("loaded", 0, 0)], queued: 1, expected: false },
-  ])("$name: $expected", ({ models, queued, expected }) => {
-    expect(isProgressing(models, queued)).toBe(expected);
+    { name: "waits for an idle model", models: [model("loaded", 0, 1)], expected: false },
+    { name: "waits for a load that hangs", models: [model("loading", 0, 1, true)], expected: false },
+    {
+      name: "waits for an unload that hangs",
+      models: [model("unloading", 0, 0, true), model("inLine", 0, 1)],
+      expected: false,
+    },
+  ])("$name: $expected", ({ models, expected }) => {
+    expect(isProgressing(models)).toBe(expected);
   });
 });
 
 describe("events that cannot be", () => {
+  const unknownModel = {
+    type: "requested",
+    modelId: "x",
+    requestId: 1,
+    mayEvict: true,
+    hasTurn: true,
+    keepAliveMs: null,
+  } as const;
   it.each([
-    { name: "an unknown model", event: { type: "requested", modelId: "x", requestId: 1, mayEvict: true } },
+    { name: "an unknown model", event: unknownModel },
     { name: "a lease that does not exist", event: { type: "released", requestId: 7 } },
     {
       name: "the end of a load that was not started",

@@ -19,7 +19,8 @@ import type {
   TextModel,
   Token,
 } from "../../src/engine/engine.ts";
-import type { ModelFileState } from "../../src/engine/model-files.ts";
+import type { FileIdentity } from "../../src/engine/file-memory.ts";
+import type { ModelFiles, ModelFileState } from "../../src/engine/model-files.ts";
 import type { ModelPool } from "../../src/pool/pool.ts";
 
 /** What the test decides by hand instead of its happening at once. */
@@ -41,6 +42,14 @@ export interface FakeFile {
   readonly measuredBytes?: number;
   /** Default 4096. */
   readonly trainContextTokens?: number;
+  /** Bytes for other contexts than the one that `predictedBytes` is for. */
+  readonly predictedBytesOf?: Readonly<Record<number, number>>;
+  /** False: must be proven first. Default true. */
+  readonly proven?: boolean;
+  /** What a proof finds wrong with it. */
+  readonly flaw?: string;
+  /** What happened to it since it was loaded. */
+  readonly change?: string;
   /** Automatic loads fail with this. */
   readonly loadError?: Error;
   readonly manual?: Manual;
@@ -119,6 +128,8 @@ interface PathState {
   file: FakeFile;
   /** The same object until the file is defined anew, as from ModelFiles. */
   info: ModelFileInfo | null;
+  /** How often it was defined. */
+  version: number;
   loading: boolean;
   /** Loaded and not yet disposed. */
   model: LoadedModel | null;
@@ -132,6 +143,8 @@ export class FakeEngine implements Engine {
   readonly violations: string[] = [];
   /** Every generation's request, in order, automatic or not. */
   readonly generationRequests: GenerationRequest[] = [];
+  /** Paths that were to be proven, in order. */
+  readonly proofs: string[] = [];
   disposed = false;
   readonly #manual: Manual;
   readonly #paths = new Map<string, PathState>();
@@ -154,16 +167,31 @@ export class FakeEngine implements Engine {
     const state = this.#path(path);
     state.file = { ...state.file, ...file };
     state.info = null;
+    state.version += 1;
   }
 
   /** Stands in for ModelFiles. */
-  readonly files: { look(path: string): Promise<ModelFileState> } = {
+  readonly files: Pick<ModelFiles, "look" | "prove" | "isProven" | "stillThere"> = {
     look: async (path) => {
       const { file } = this.#path(path);
       if (file.file === "missing") return { state: "missing", reason: `${path} does not exist` };
       if (file.file === "invalid") return { state: "invalid", reason: file.reason ?? `${path} is not a GGUF file` };
-      return { state: "present", info: this.#info(path) };
+      return { state: "present", info: this.#info(path), identity: this.#identity(path) };
     },
+    prove: async (path, _purpose, signal) => {
+      const { file } = this.#path(path);
+      this.proofs.push(path);
+      await Promise.resolve();
+      if (signal.aborted) throw new AbandonedError();
+      if (file.flaw !== undefined) {
+        this.define(path, { file: "invalid", reason: file.flaw });
+        throw new Error(file.flaw);
+      }
+      // What is known of it changes, not the file itself.
+      this.#path(path).file = { ...file, proven: true };
+    },
+    isProven: ({ path }) => this.#path(path).file.proven ?? true,
+    stillThere: async ({ path }) => this.#path(path).file.change ?? null,
   };
 
   /** The next load that the engine was asked for, of those under the test's hand. */
@@ -224,6 +252,9 @@ export class FakeEngine implements Engine {
         };
       },
       status: () => pool.status(),
+      events: () => pool.events(),
+      unload: (modelId) => pool.unload(modelId),
+      lift: (modelId) => pool.lift(modelId),
       close: (deadlineMs) => pool.close(deadlineMs),
     };
   }
@@ -236,7 +267,8 @@ export class FakeEngine implements Engine {
 
   async predictBytes(spec: LoadSpec): Promise<number> {
     await this.inspect(spec.path);
-    return predicted(this.#path(spec.path).file);
+    const { file } = this.#path(spec.path);
+    return file.predictedBytesOf?.[spec.contextTokens ?? 0] ?? predicted(file);
   }
 
   async load(spec: LoadSpec, options: LoadOptions): Promise<LoadedModel> {
@@ -267,7 +299,7 @@ export class FakeEngine implements Engine {
   #path(path: string): PathState {
     let state = this.#paths.get(path);
     if (state === undefined) {
-      state = { file: {}, info: null, loading: false, model: null, loads: 0, disposals: 0 };
+      state = { file: {}, info: null, version: 0, loading: false, model: null, loads: 0, disposals: 0 };
       this.#paths.set(path, state);
     }
     return state;
@@ -290,6 +322,10 @@ export class FakeEngine implements Engine {
       quantization: "F32",
       hasChatTemplate: true,
     });
+  }
+
+  #identity(path: string): FileIdentity {
+    return { path, sizeBytes: this.#info(path).sizeBytes, modifiedMs: this.#path(path).version };
   }
 
   #manualLoad(spec: LoadSpec, options: LoadOptions): Promise<number> {
