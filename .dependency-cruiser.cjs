@@ -5,6 +5,7 @@
 const layers = [
   "main",
   "commands",
+  "supervisor",
   "app",
   "http",
   "api",
@@ -121,6 +122,21 @@ module.exports = {
       severity: "error",
       from: { path: "^src/", pathNot: "^src/http/" },
       to: { path: "node_modules/(hono|@hono)" },
+    },
+    {
+      name: "supervisor-stays-small",
+      comment:
+        "It lives beside the models: core/ and Node are all that it may load. It starts the server as a process.",
+      severity: "error",
+      from: { path: "^src/supervisor/" },
+      to: { pathNot: ["^src/supervisor/", "^src/core/"], dependencyTypesNot: ["core"] },
+    },
+    {
+      name: "main-loads-nothing-before-the-command",
+      comment: "What main.ts and serve.ts import at once is in the supervisor's memory too.",
+      severity: "error",
+      from: { path: ["^src/main\\.ts$", "^src/commands/serve\\.ts$"] },
+      to: { path: "^src/", pathNot: "^src/core/", dependencyTypesNot: ["dynamic-import", "type-only"] },
     },
     { name: "src-imports-no-dev", severity: "error", from: { path: "^src/" }, to: { path: "^(test|tools)/" } },
     {

@@ -1,12 +1,7 @@
 #!/usr/bin/env node
 // The command line: picks the command, hands it its parts, turns its result into the exit code. Nothing else.
-import { openChat, createEngine } from "./app.ts";
-import { chat } from "./commands/chat.ts";
-import { doctor } from "./commands/doctor.ts";
-import { download } from "./commands/download.ts";
-import { route } from "./commands/route.ts";
-import { serve } from "./commands/serve.ts";
-import { loadConfig } from "./config/load.ts";
+// Each command is imported when it is asked for: the supervisor lives beside the models and must not load what they need.
+import type { AppConfig } from "./config/config.ts";
 import { messageOf } from "./core/errors.ts";
 import { packageVersion } from "./core/version.ts";
 
@@ -15,7 +10,10 @@ const usage = `gguf-experts ${packageVersion}: expert language models behind one
 Usage: node dist/main.js COMMAND [OPTIONS]
 
 Commands
-  serve      answer over HTTP     [--config FILE] [--host ADDRESS] [--port N]
+  serve      answer over HTTP     [--supervise] [--config FILE] [--host ADDRESS] [--port N]
+             --supervise: a second, small process keeps the port and starts the
+             server anew when it ends; it gives up, with exit code 1, after 3 ends
+             in a row before the server could serve, or 10 within 5 minutes
   chat       talk in the terminal [MODEL] [--config FILE]
   route      say which expert answers a prompt, and why
              [--json] [--config FILE] "PROMPT" | --file prompts.jsonl
@@ -33,20 +31,31 @@ async function help(): Promise<number> {
   return 0;
 }
 
-const configFor = (configPath: string | undefined) =>
-  loadConfig({ configPath: configPath ?? null, env: process.env, workingDirectory: process.cwd() });
+const parts = {
+  loadConfig: async (configPath: string | undefined): Promise<AppConfig> => {
+    const { loadConfig } = await import("./config/load.ts");
+    return loadConfig({ configPath: configPath ?? null, env: process.env, workingDirectory: process.cwd() });
+  },
+};
 
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  serve: (args) => serve(args, { loadConfig: configFor }),
-  chat: (args) =>
-    chat(args, {
-      openChat: async (configPath) => openChat(await configFor(configPath)),
+  serve: async (args) => (await import("./commands/serve.ts")).serve(args, parts),
+  chat: async (args) => {
+    const { chat } = await import("./commands/chat.ts");
+    const { openChat } = await import("./app.ts");
+    return chat(args, {
+      openChat: async (configPath) => openChat(await parts.loadConfig(configPath)),
       input: process.stdin,
       output: process.stdout,
-    }),
-  route: (args) => route(args, { loadConfig: configFor }),
-  doctor: (args) => doctor(args, { loadConfig: configFor, createEngine }),
-  download,
+    });
+  },
+  route: async (args) => (await import("./commands/route.ts")).route(args, parts),
+  doctor: async (args) => {
+    const { doctor } = await import("./commands/doctor.ts");
+    const { createEngine } = await import("./app.ts");
+    return doctor(args, { ...parts, createEngine });
+  },
+  download: async (args) => (await import("./commands/download.ts")).download(args),
   help,
   version: async () => {
     process.stdout.write(`${packageVersion}\n`);

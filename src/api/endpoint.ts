@@ -31,6 +31,8 @@ export type Reply =
        * as a status and a body while no header was sent, after that as the dialect's error event.
        */
       readonly items: AsyncGenerator<StreamItem, void, void>;
+      /** What the next item waits for, in a few words, asked for each heartbeat; null: nothing that could be told. */
+      readonly awaited?: () => string | null;
     }
   | { readonly kind: "text"; readonly contentType: string; readonly body: string };
 

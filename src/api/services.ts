@@ -2,6 +2,7 @@
 // May import the lower layers' types.
 import type { ChatService } from "../chat/contract.ts";
 import type { Clock } from "../core/clock.ts";
+import type { PoolEvent } from "../core/pool-event.ts";
 import type { StatsSnapshot } from "../core/stats-snapshot.ts";
 import type { EngineDescription } from "../engine/engine.ts";
 import type { ModelFileState } from "../engine/model-files.ts";
@@ -14,6 +15,26 @@ export interface ProbeResult {
   /** One sentence: what came, or why nothing did. */
   readonly detail: string;
   readonly durationMs: number;
+}
+
+/** What a new reading of the configuration changed. */
+export interface ReloadReport {
+  /** The file as it is named, and where its link leads. */
+  readonly source: { readonly path: string; readonly resolvedPath: string };
+  readonly expertsBefore: number;
+  readonly experts: number;
+  /** "5 experts, was 4: added x; changed y; removed z". */
+  readonly summary: string;
+  /** Ids of experts and of the embedder. */
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** Keys outside the experts whose value is another one, for example `server_config.api_keys`. */
+  readonly settings: readonly string[];
+  /** One line each: what the new configuration warns of. */
+  readonly warnings: readonly string[];
+  /** One line each: settings that take effect at the next start alone. */
+  readonly restart: readonly string[];
 }
 
 export interface Services {
@@ -33,6 +54,19 @@ export interface Services {
   /** The expert of that id or alias. */
   resolveModel(name: string): Expert | undefined;
   poolStatus(): PoolStatus;
+  /** The newest of what happened in the pool, oldest first; without grants, which are too many. */
+  poolEvents(): readonly PoolEvent[];
+  /**
+   * Loads an expert, or the embedder, as a request for it would, and resolves when it is in memory. Rejects with a
+   * PublicError, or with AbandonedError when the signal fires first.
+   */
+  loadExpert(modelId: string, signal: AbortSignal): Promise<void>;
+  /** "busy": it is leased, waited for or pinned; nothing was done. */
+  unloadExpert(modelId: string): "unloading" | "busy" | "not_loaded";
+  /** Ends a quarantine and the wait after a failed load; false: there was neither. */
+  liftQuarantine(modelId: string): boolean;
+  /** Reads the configuration again and serves by it, without dropping a request. Rejects with a PublicError. */
+  reload(): Promise<ReloadReport>;
   /** Never rejects. `modelId`: one of the experts' ids or the embedder's. */
   fileState(modelId: string): Promise<ModelFileState>;
   stats(): StatsSnapshot;

@@ -8,7 +8,7 @@ import type { ChatMessage, EmbeddingModel, GenerationRequest, TextModel, Token }
 import type { ModelFiles } from "../engine/model-files.ts";
 import type { ExpertCatalogue } from "../experts/catalogue.ts";
 import type { Embedder, Expert } from "../experts/expert.ts";
-import type { Lease, ModelPool } from "../pool/pool.ts";
+import type { AcquireOptions, Lease, ModelPool } from "../pool/pool.ts";
 import type { Router } from "../routing/router.ts";
 import type {
   AnswerEvent,
@@ -19,6 +19,7 @@ import type {
   EmbeddingRequest,
   GenerationLimits,
   Routing,
+  Scheduling,
 } from "./contract.ts";
 import { refuseHopelessConversation, refuseHopelessPrompt } from "./prompt-limit.ts";
 import { RequestLedger } from "./request-ledger.ts";
@@ -78,7 +79,7 @@ class PooledChatService implements ChatService {
     try {
       const embedder = this.#embedderFor(request.model);
       ledger.expertId = embedder.id;
-      lease = await this.#parts.pool.acquire(embedder.id, { signal });
+      lease = await this.#parts.pool.acquire(embedder.id, acquireOptions(request.scheduling, signal));
       ledger.leased(lease);
       const model = lease.model;
       if (model.kind !== "embedding") throw new Error(`${embedder.id} was loaded for text`);
@@ -131,7 +132,7 @@ class PooledChatService implements ChatService {
     kind: "chat" | "completion",
     promptField: string,
     choose: (ledger: RequestLedger) => Promise<{ readonly expert: Expert; readonly routing: Routing }>,
-    limits: GenerationLimits,
+    request: GenerationLimits & { readonly scheduling: Scheduling },
     signal: AbortSignal,
     promptOf: (model: TextModel, expert: Expert) => readonly Token[],
   ): AsyncGenerator<AnswerEvent, void, void> {
@@ -141,14 +142,14 @@ class PooledChatService implements ChatService {
     try {
       const { expert, routing } = await choose(ledger);
       yield { type: "routing", routing };
-      lease = await pool.acquire(expert.id, { signal });
+      lease = await pool.acquire(expert.id, acquireOptions(request.scheduling, signal));
       ledger.leased(lease);
       const model = lease.model;
       if (model.kind !== "text") throw new Error(`${expert.id} was loaded for embeddings`);
       const promptTokens = promptOf(model, expert);
-      const sampling = { ...expert.sampling, ...limits.sampling };
-      const generation = { promptTokens, promptField, maxTokens: limits.maxTokens, sampling };
-      yield* this.#generate(model, generation, limits.stop, signal, ledger);
+      const sampling = { ...expert.sampling, ...request.sampling };
+      const generation = { promptTokens, promptField, maxTokens: request.maxTokens, sampling };
+      yield* this.#generate(model, generation, request.stop, signal, ledger);
     } catch (error) {
       ledger.fail(error, signal);
       throw error;
@@ -286,6 +287,10 @@ class PooledChatService implements ChatService {
     }
     throw modelNotFound(model, [embedder.id]);
   }
+}
+
+function acquireOptions({ priority, keepAliveMs }: Scheduling, signal: AbortSignal): AcquireOptions {
+  return { signal, priority, keepAliveMs: keepAliveMs ?? undefined };
 }
 
 function withSystemPrompt(messages: readonly ChatMessage[], systemPrompt: string | null): readonly ChatMessage[] {

@@ -1,4 +1,4 @@
-// The use cases that every dialect calls: one internal request in, one stream of events out. Interfaces only.
+// The use cases that every dialect calls: one internal request in, one stream of events out. Interfaces, and a default.
 // May import engine/, experts/, routing/ and core/ (their types).
 import type { ChatMessage, GenerationTimings } from "../engine/engine.ts";
 import type { Sampling } from "../experts/expert.ts";
@@ -12,12 +12,26 @@ export interface GenerationLimits {
   readonly sampling: Sampling;
 }
 
+/** What a request asks of the pool. */
+export interface Scheduling {
+  /** −100 to 100: higher goes first among those that wait for the same expert. */
+  readonly priority: number;
+  /**
+   * How long the expert stays in memory after this request when no other follows: 0 unloads it at once, Infinity keeps
+   * it until its memory is needed. Null: what the configuration says.
+   */
+  readonly keepAliveMs: number | null;
+}
+
+export const defaultScheduling: Scheduling = { priority: 0, keepAliveMs: null };
+
 export interface ChatRequest extends GenerationLimits {
   /** Null, "" or "auto": the router decides. */
   readonly model: string | null;
   /** Route although a model is named. */
   readonly forceRouting: boolean;
   readonly messages: readonly ChatMessage[];
+  readonly scheduling: Scheduling;
 }
 
 export interface CompletionRequest extends GenerationLimits {
@@ -26,11 +40,13 @@ export interface CompletionRequest extends GenerationLimits {
   readonly prompt: string | readonly number[];
   /** Where the prompt stood in the caller's request, for errors: `prompt` or `prompt[1]`. */
   readonly promptField: string;
+  readonly scheduling: Scheduling;
 }
 
 export interface EmbeddingRequest {
   readonly model: string | null;
   readonly inputs: readonly (string | readonly number[])[];
+  readonly scheduling: Scheduling;
 }
 
 /** Which expert answers, and why. */

@@ -1,7 +1,7 @@
 // A cheap live check of one expert: a few tokens through the pool, like any request. May import contract.ts and core/.
 import type { Clock } from "../core/clock.ts";
 import { AbandonedError, messageOf } from "../core/errors.ts";
-import type { ChatService } from "./contract.ts";
+import { defaultScheduling, type ChatService } from "./contract.ts";
 
 export interface ProbeOutcome {
   readonly ok: boolean;
@@ -31,6 +31,7 @@ export async function probe(
         maxTokens: probeTokens,
         stop: [],
         sampling: { temperature: 0 },
+        scheduling: defaultScheduling,
       },
       signal,
     );

@@ -3,7 +3,13 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
-import type { AnswerEvent, AnswerTimings, ChatService, Routing } from "../chat/contract.ts";
+import {
+  defaultScheduling,
+  type AnswerEvent,
+  type AnswerTimings,
+  type ChatService,
+  type Routing,
+} from "../chat/contract.ts";
 import { clip, messageOf } from "../core/errors.ts";
 import type { ChatMessage } from "../engine/engine.ts";
 import { ExpertCatalogue } from "../experts/catalogue.ts";
@@ -229,6 +235,7 @@ class ChatSession {
           maxTokens: null,
           stop: [],
           sampling: {},
+          scheduling: defaultScheduling,
         },
         running.signal,
       );

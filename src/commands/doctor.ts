@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import type { AppConfig } from "../config/config.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { loadManifest, packageManifestPath } from "../experts/manifest.ts";
+import { packageManifestPath } from "../experts/manifest.ts";
 import { gatherFacts } from "./doctor/facts.ts";
 import { wouldServe } from "./doctor/finding.ts";
 import { findingsOf } from "./doctor/findings.ts";
@@ -18,6 +18,8 @@ export interface DoctorParts {
   readonly root?: string;
   /** Default: the package's own. */
   readonly manifestPath?: string;
+  /** Default: the process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Default: standard output. */
   readonly out?: (text: string) => void;
 }
@@ -35,7 +37,8 @@ export async function doctor(args: readonly string[], parts: DoctorParts): Promi
   const facts = await gatherFacts({
     loadConfig: () => parts.loadConfig(options.config),
     createEngine: () => parts.createEngine(),
-    loadManifest: () => loadManifest(parts.manifestPath ?? packageManifestPath),
+    manifestPath: parts.manifestPath ?? packageManifestPath,
+    env: parts.env ?? process.env,
     root: parts.root ?? "/",
   });
   const findings = findingsOf(facts);

@@ -1,7 +1,8 @@
 // Walks a GGUF header without keeping what it passes: every count and length is held against the bytes that are left, so
 // that a damaged or hostile file is refused in a sentence instead of filling the memory. In core/ because the downloader
-// and the engine both look before they trust a file. Imports node:fs alone.
+// and the engine both look before they trust a file. May import words.ts.
 import { type FileHandle, open } from "node:fs/promises";
+import { asOneLine } from "./words.ts";
 
 export type GgufScalar = number | bigint | string | boolean;
 
@@ -41,7 +42,12 @@ export const ggufScalarBytes: Readonly<Record<number, number>> = {
 const stringType = 8;
 const arrayType = 9;
 const longestKeptBytes = 8 * 2 ** 20;
+const longestNameBytes = 2 ** 16;
 const largestDimensions = 4;
+/** Each is looked at one by one; the largest vocabularies have some 300,000 pieces and twice as many merges. */
+const mostKeys = 2 ** 16;
+const mostTensors = 2 ** 17;
+const mostTexts = 2 ** 21;
 
 /** Throws an Error of one line that names the file and what is wrong with it. */
 export async function walkGguf(path: string): Promise<GgufHeader> {
@@ -80,11 +86,11 @@ class Walker {
     this.#position = 4;
     const version = await this.#uint32("the version");
     if (version < 2 || version > 3) this.#refuse(`has GGUF version ${version}; 2 and 3 can be read`);
-    const tensorCount = await this.#count("tensors", 24);
-    const keyCount = await this.#count("keys", 13);
+    const tensorCount = await this.#count("tensors", 24, mostTensors);
+    const keyCount = await this.#count("keys", 13, mostKeys);
     const metadata = new Map<string, GgufScalar | { readonly length: number }>();
     for (let index = 0; index < keyCount; index++) {
-      const key = await this.#text("the name of a key");
+      const key = await this.#text("the name of a key", longestNameBytes);
       metadata.set(key, await this.#value(await this.#uint32(key), key, 0));
     }
     const tensors: GgufTensor[] = [];
@@ -100,7 +106,7 @@ class Walker {
   }
 
   async #tensor(): Promise<GgufTensor> {
-    const name = await this.#text("the name of a tensor");
+    const name = await this.#text("the name of a tensor", longestNameBytes);
     const rank = await this.#uint32(name);
     if (rank < 1 || rank > largestDimensions) this.#refuse(`gives tensor ${name} ${rank} dimensions`);
     const dimensions: number[] = [];
@@ -115,7 +121,8 @@ class Walker {
       if (depth > 4) this.#refuse(`nests the arrays of ${key} too deeply`);
       const elementType = await this.#uint32(key);
       const elementBytes = ggufScalarBytes[elementType] ?? 8;
-      const length = await this.#count(`elements in ${key}`, elementBytes);
+      const most = ggufScalarBytes[elementType] === undefined ? mostTexts : Number.POSITIVE_INFINITY;
+      const length = await this.#count(`elements in ${key}`, elementBytes, most);
       if (ggufScalarBytes[elementType] !== undefined) this.#skip(length * elementBytes, key);
       else if (elementType === stringType) for (let index = 0; index < length; index++) await this.#skipText(key);
       else for (let index = 0; index < length; index++) await this.#value(elementType, key, depth + 1);
@@ -126,18 +133,18 @@ class Walker {
     return readScalar(await this.#take(bytes, key), type);
   }
 
-  /** A number of things that take at least `leastBytes` each; refused where the file cannot hold them. */
-  async #count(what: string, leastBytes: number): Promise<number> {
+  /** A number of things that take at least `leastBytes` each; refused where the file cannot hold them, or beyond `most`. */
+  async #count(what: string, leastBytes: number, most = Number.POSITIVE_INFINITY): Promise<number> {
     const count = await this.#uint64(what);
     if (count > BigInt(Math.floor((this.#sizeBytes - this.#position) / leastBytes))) {
       this.#refuse(`announces ${count} ${what}, more than its ${this.#sizeBytes} bytes can hold`);
     }
+    if (Number(count) > most) this.#refuse(`announces ${count} ${what}; allowed: ${most}`);
     return Number(count);
   }
 
-  async #text(what: string): Promise<string> {
-    const length = await this.#count(`bytes in ${what}`, 1);
-    if (length > longestKeptBytes) this.#refuse(`has ${length} bytes in ${what}; allowed: ${longestKeptBytes}`);
+  async #text(what: string, mostBytes = longestKeptBytes): Promise<string> {
+    const length = await this.#count(`bytes in ${what}`, 1, mostBytes);
     return (await this.#take(length, what)).toString("utf8");
   }
 
@@ -174,7 +181,7 @@ class Walker {
   }
 
   #refuse(reason: string): never {
-    throw new Error(`${this.#path} ${reason}`);
+    throw new Error(`${this.#path} ${asOneLine(reason)}`);
   }
 }
 

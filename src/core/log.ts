@@ -7,5 +7,12 @@ export interface Logger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+export interface AdjustableLogger extends Logger {
+  /** Less grave lines are dropped from now on. */
+  setLevel(level: LogLevel): void;
+}
+
 const ignore = () => {};
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

@@ -35,6 +35,13 @@ export type PoolEventBody =
       readonly waiting: number;
     })
   | (AboutModel & {
+      /** It was never loaded here: another process tries its file first. */
+      readonly type: "proof_started";
+      readonly reservedBytes: number;
+      readonly waiting: number;
+    })
+  | (AboutModel & { readonly type: "proof_finished"; readonly proofMs: number })
+  | (AboutModel & {
       readonly type: "load_finished";
       readonly predictedBytes: number;
       readonly measuredBytes: number;

@@ -18,15 +18,26 @@ import { readJson } from "./request-body.ts";
 
 export interface HttpOptions {
   readonly dialects: readonly Dialect[];
-  readonly server: Pick<ServerConfig, "apiKeys" | "corsOrigins" | "heartbeatMs" | "maxBodyBytes">;
+  readonly server: Pick<ServerConfig, "apiKeys" | "corsOrigins" | "heartbeatMs" | "maxBodyBytes"> & {
+    /** How long the reader of a stream may take nothing while a slot waits for it. Default a minute. */
+    readonly stallTimeoutMs?: number;
+  };
   readonly clock: Clock;
   readonly log: Logger;
+  /**
+   * The requests under way: one set for all applications that follow one another at reloads, so that the newest can abort
+   * the requests of those before it. Absent: a set of its own.
+   */
+  readonly running?: Set<RunningRequest>;
+}
+
+export interface RunningRequest {
+  abort(error: PublicError): void;
 }
 
 /** How long a stream's headers wait for its first item, so that an early failure keeps its status. */
 const firstItemMs = 500;
-/** How long the reader of a stream may take nothing while a slot waits for it. */
-const stallMs = 60_000;
+const defaultStallTimeoutMs = 60_000;
 
 interface Env {
   Variables: { requestId: string; startedMs: number };
@@ -50,7 +61,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   const { clock, server } = options;
   const app = new Hono<Env>({ strict: false });
   const refuseKey = createKeyCheck(server.apiKeys);
-  const running = new Set<Exchange>();
+  const running = options.running ?? new Set<RunningRequest>();
   const routes = options.dialects.flatMap((dialect) =>
     dialect.endpoints.map((endpoint) => ({ endpoint, renderError: dialect.renderError })),
   );
@@ -126,11 +137,11 @@ async function bodyOf(endpoint: Endpoint, request: Request, maxBytes: number): P
 }
 
 /** One request from its handler to the end of its response. */
-class Exchange {
+class Exchange implements RunningRequest {
   readonly #options: HttpOptions;
   readonly #context: Context<Env>;
   readonly #errors: ErrorContext;
-  readonly #running: Set<Exchange>;
+  readonly #running: Set<RunningRequest>;
   /** Fires when the client leaves: nothing is written any more. */
   readonly #leave = new AbortController();
   /** Fires when the client leaves or the server aborts the exchange: the work behind it ends. */
@@ -141,7 +152,7 @@ class Exchange {
   /** `running`: holds the exchange from its run to the end of its response. */
   constructor(
     options: HttpOptions,
-    running: Set<Exchange>,
+    running: Set<RunningRequest>,
     context: Context<Env>,
     renderError: ErrorRenderer | undefined,
   ) {
@@ -190,6 +201,7 @@ class Exchange {
 
   async #startStream(reply: StreamReply): Promise<Response> {
     const { clock, server } = this.#options;
+    const stallMs = server.stallTimeoutMs ?? defaultStallTimeoutMs;
     const first = reply.items.next();
     await settledWithin(Promise.race([first, this.#aborted.promise]), firstItemMs, clock);
     const stream = eventStream({
@@ -197,10 +209,11 @@ class Exchange {
       first,
       leave: this.#leave,
       heartbeatMs: server.heartbeatMs,
+      awaited: reply.awaited ?? (() => null),
       stallMs,
       clock,
       renderError: (thrown) => errorBody(thrown, this.#errors),
-      onStall: () => this.#context.env.outgoing?.destroy(),
+      onStall: () => this.#cutOff(stallMs),
       onEnd: (outcome) => this.#end(response, outcome),
     });
     this.#stream = stream;
@@ -214,6 +227,12 @@ class Exchange {
       },
     });
     return response;
+  }
+
+  /** Ends the connection of a reader that takes nothing; its leaving then ends the work behind the answer. */
+  #cutOff(afterMs: number): void {
+    this.#options.log.info({ requestId: this.#errors.requestId, afterMs }, "connection cut: its client took nothing");
+    this.#context.env.outgoing?.destroy();
   }
 
   #end(response: Response, outcome: StreamOutcome): void {

@@ -13,6 +13,8 @@ export interface EventStreamOptions {
   readonly leave: AbortController;
   /** Between comment lines while no item comes; 0: none. */
   readonly heartbeatMs: number;
+  /** The text of the comment line that is due; null: an empty one. */
+  readonly awaited: () => string | null;
   /** How long the reader may take nothing while an item waits for it. */
   readonly stallMs: number;
   readonly clock: Clock;
@@ -25,11 +27,15 @@ export interface EventStreamOptions {
 }
 
 const encoder = new TextEncoder();
-const heartbeat = encoder.encode(":\n\n");
 const nothing = (): void => {};
 
 export function encodeEvent(item: StreamItem): Uint8Array {
   return encoder.encode(`data: ${"raw" in item ? item.raw : JSON.stringify(item.json)}\n\n`);
+}
+
+/** A comment, which every reader of events skips. */
+function encodeHeartbeat(awaited: string | null): Uint8Array {
+  return encoder.encode(awaited === null ? ":\n\n" : `: ${awaited.replaceAll(/[\r\n]+/g, " ")}\n\n`);
 }
 
 export interface EventStream {
@@ -49,7 +55,7 @@ export function eventStream(options: EventStreamOptions): EventStream {
     if (options.heartbeatMs === 0) return;
     cancelTimer = clock.setTimer(options.heartbeatMs, () => {
       // A reader that has not taken the last line needs no other.
-      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(heartbeat);
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encodeHeartbeat(options.awaited()));
       beat(controller);
     });
   };

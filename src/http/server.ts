@@ -1,7 +1,8 @@
-// Listens on a port and closes in order: the socket's side of the HTTP application. The only importer of the adapter.
+// Listens on a port, or takes connections that another process accepted, and closes in order: the socket's side of the HTTP
+// application. The only importer of the adapter.
 // May import core/.
-import { createServer, STATUS_CODES, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer, type Server, STATUS_CODES, type ServerResponse } from "node:http";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { PublicError } from "../core/errors.ts";
@@ -9,20 +10,30 @@ import type { Logger } from "../core/log.ts";
 import type { HttpApp } from "./app.ts";
 import { errorResponse, openaiErrorBody } from "./error-response.ts";
 
-export interface HttpServerOptions {
+export interface HttpServerOptions extends ConnectionOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+}
+
+export interface ConnectionOptions {
   readonly log: Logger;
   /** Time that a client gets to send its headers and, for the second, its whole request. An answer has no limit. */
   readonly headersTimeoutMs?: number;
   readonly requestTimeoutMs?: number;
+  /** How long a client may take nothing of an answer that is whole; then its connection is cut. Default a minute. */
+  readonly stallTimeoutMs?: number;
 }
 
-export interface HttpServer {
+export interface HttpServer extends Pick<HttpConnections, "close"> {
   readonly port: number;
   /** Where it listens, for example `http://127.0.0.1:8082`. */
   readonly url: string;
+}
+
+export interface HttpConnections {
+  /** Serves a connection that another process accepted, as if it had come here. */
+  take(socket: Socket): void;
   /**
    * Takes no new connection and lets running answers end; those that still run after `deadlineMs` end with an error,
    * and connections that are open half a second later are cut.
@@ -33,13 +44,38 @@ export interface HttpServer {
 /** What readers get to take the errors that end their answers at the drain's deadline. */
 const lastWordsMs = 500;
 
+type Handler = Pick<HttpApp, "fetch" | "abortAll">;
+
 /** Rejects with a PublicError where the address cannot be had. */
-export async function startHttpServer(
-  app: Pick<HttpApp, "fetch" | "abortAll">,
-  options: HttpServerOptions,
-): Promise<HttpServer> {
-  const { host, log } = options;
+export async function startHttpServer(app: Handler, options: HttpServerOptions): Promise<HttpServer> {
+  const { host } = options;
+  const { server, connections } = createConnections(app, options);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, options.port)));
+    server.listen(options.port, host, resolve);
+  });
+  server.removeAllListeners("error");
+  server.on("error", (error) => options.log.error({ err: error }, "the HTTP server reported an error"));
+  const { port } = server.address() as AddressInfo;
+  return { port, url: urlOf(host, port), close: async (deadlineMs) => connections.close(deadlineMs) };
+}
+
+/** Serves the connections that it is given, and listens nowhere. */
+export function serveConnections(app: Handler, options: ConnectionOptions): HttpConnections {
+  const { server, connections } = createConnections(app, options);
+  // Node begins to hold clients to the time limits when the server listens, which this one never does.
+  server.emit("listening");
+  return connections;
+}
+
+export function urlOf(host: string, port: number): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function createConnections(app: Handler, options: ConnectionOptions): { server: Server; connections: HttpConnections } {
+  const { log } = options;
   let closing = false;
+  const openSockets = new Set<Socket>();
   // Connections without a request under way. Node's own list of idle ones lacks those that never sent any, as clients
   // open them in advance; a close would wait for them until their headers time out.
   const quietSockets = new Set<Socket>();
@@ -58,6 +94,7 @@ export async function startHttpServer(
   });
   const headersTimeout = options.headersTimeoutMs ?? 20_000;
   const requestTimeout = options.requestTimeoutMs ?? 120_000;
+  const stallTimeout = options.stallTimeoutMs ?? 60_000;
   const server = createServer(
     {
       headersTimeout,
@@ -74,6 +111,15 @@ export async function startHttpServer(
       quietSockets.delete(socket);
       responses.set(socket, response);
       if (closing) response.setHeader("connection", "close");
+      // An answer that is whole but not taken would hold its memory and its socket for good: Node sets no limit to that.
+      // Its timer for sockets does see one that is taken slowly.
+      response.once("prefinish", () => socket.setTimeout(stallTimeout));
+      response.once("timeout", () => {
+        log.info({ afterMs: stallTimeout }, "connection cut: its client took nothing");
+        socket.destroy();
+      });
+      // Before Node's own listener, which limits how long the connection may then wait for a next request.
+      response.prependOnceListener("finish", () => socket.setTimeout(0));
       response.once("close", () => {
         if (closing) setImmediate(() => socket.destroySoon());
         else if (!socket.destroyed) quietSockets.add(socket);
@@ -94,24 +140,34 @@ export async function startHttpServer(
     else socket.end(parserRefusal(error), () => socket.destroy());
   });
   server.on("connection", (socket) => {
+    openSockets.add(socket);
     quietSockets.add(socket);
-    socket.once("close", () => quietSockets.delete(socket));
+    socket.once("close", () => {
+      openSockets.delete(socket);
+      quietSockets.delete(socket);
+    });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, options.port)));
-    server.listen(options.port, host, resolve);
-  });
-  server.removeAllListeners("error");
-  server.on("error", (error) => log.error({ err: error }, "the HTTP server reported an error"));
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+  const connections: HttpConnections = {
+    take(socket) {
+      if (closing) {
+        socket.destroy();
+        return;
+      }
+      // As the server would have made it, had it accepted the connection itself.
+      socket.allowHalfOpen = true;
+      socket.setNoDelay(true);
+      server.emit("connection", socket);
+    },
     async close(deadlineMs) {
       closing = true;
-      const closed = new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
+      // Calls back when the connections that it accepted itself are closed; it does not know of the others.
+      const closed = Promise.all([
+        new Promise<void>((resolve) => {
+          // The HTTP server's own would cut connections whose answer is whole but still on its way to a slow reader.
+          NetServer.prototype.close.call(server, () => resolve());
+        }),
+        ...Array.from(openSockets, async (socket) => new Promise((resolve) => socket.once("close", resolve))),
+      ]);
       for (const socket of quietSockets) socket.destroy();
       let timer = setTimeout(() => {
         app.abortAll(shutDown());
@@ -121,6 +177,7 @@ export async function startHttpServer(
       clearTimeout(timer);
     },
   };
+  return { server, connections };
 }
 
 function shutDown(): PublicError {
@@ -155,7 +212,8 @@ function parserRefusal(error: NodeJS.ErrnoException): string {
   return `${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): PublicError {
+/** What to tell where `host` and `port` could not be listened on. */
+export function listenError(error: NodeJS.ErrnoException, host: string, port: number): PublicError {
   const change = "choose another with --port or server_config.port";
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: `Port ${port} on ${host} is already in use by another program; stop it, or ${change}.`,

@@ -17,7 +17,7 @@ export class EventLog {
 
   /** Oldest first. */
   get events(): readonly PoolEvent[] {
-    return this.#events;
+    return this.#events.slice(-keptEvents);
   }
 
   add(body: PoolEventBody): void {

@@ -2,7 +2,7 @@
 // fit. May import engine/ (interfaces) and this folder's types.
 import { wantedContextTokens } from "../engine/context-size.ts";
 import type { LoadSpec, ModelFileInfo } from "../engine/engine.ts";
-import type { ContextOption } from "./scheduler-events.ts";
+import type { ContextOption } from "./context-option.ts";
 
 export interface LoadOptionsQuery {
   readonly spec: LoadSpec;

@@ -12,19 +12,14 @@ import { wantedContextTokens } from "../engine/context-size.ts";
 import type { Engine, LoadedModel, LoadSpec, ModelFileInfo } from "../engine/engine.ts";
 import type { FileIdentity, FileMemory } from "../engine/file-memory.ts";
 import type { ModelFiles } from "../engine/model-files.ts";
+import type { ContextOption } from "./context-option.ts";
 import { EventLog } from "./event-log.ts";
 import { loadOptions } from "./load-options.ts";
 import type { AcquireOptions, Lease, ModelPool, ModelState, ModelStatus, PoolStatus } from "./pool.ts";
 import { TurnQueue } from "./queue.ts";
 import { refusalError, refusalMessage, type ModelFailure, type Refusal } from "./refusal.ts";
 import { isProgressing, Scheduler } from "./scheduler.ts";
-import type {
-  ContextOption,
-  ModelSnapshot,
-  SchedulerConfig,
-  SchedulerEffect,
-  SchedulerEvent,
-} from "./scheduler-events.ts";
+import type { ModelSnapshot, SchedulerConfig, SchedulerEffect, SchedulerEvent } from "./scheduler-events.ts";
 
 /** A model as the pool sees it: an expert, or the embedder. */
 export interface PoolModel {
@@ -420,8 +415,6 @@ export class EnginePool implements ModelPool {
         break;
       case "startLoad": {
         const { modelId, reservedBytes, contextTokens, wantedTokens } = effect;
-        const { waiting } = this.#snapshot(modelId);
-        this.#log.add({ type: "load_started", modelId, reservedBytes, contextTokens, waiting });
         if (contextTokens < wantedTokens) {
           this.#log.add({ type: "context_reduced", modelId, wantedTokens, contextTokens });
         }
@@ -533,6 +526,7 @@ export class EnginePool implements ModelPool {
     const { loadTimeoutMs } = this.#settings;
     const { id: modelId, spec } = parts.model;
     const { file } = parts;
+    const { waiting } = this.#snapshot(modelId);
     const load: Load = {
       startedMs: clock.nowMs(),
       abort: new AbortController(),
@@ -552,6 +546,7 @@ export class EnginePool implements ModelPool {
       if (file === null) throw new Error(`${modelId} is loaded without having been inspected`);
       if (files.isProven(file.identity, spec.purpose)) {
         load.isHere = true;
+        this.#log.add({ type: "load_started", modelId, reservedBytes, contextTokens, waiting });
         this.#tellActivity();
         const onProgress = (share: number) => {
           load.progress = share;
@@ -561,7 +556,9 @@ export class EnginePool implements ModelPool {
         event = { type: "loadSucceeded", modelId, measuredBytes: parts.loaded.residentBytes };
         this.#loadEnded(parts, load, file.identity, reservedBytes, contextTokens);
       } else {
+        this.#log.add({ type: "proof_started", modelId, reservedBytes, waiting });
         await files.prove(spec.path, spec.purpose, signal);
+        this.#log.add({ type: "proof_finished", modelId, proofMs: Math.round(clock.nowMs() - load.startedMs) });
         event = { type: "proven", modelId };
       }
     } catch (error) {
@@ -715,7 +712,7 @@ export class EnginePool implements ModelPool {
       reservedBytes: snapshot.reservedBytes,
       leases: snapshot.leases,
       waiting: snapshot.waiting,
-      loadProgress: snapshot.phase === "loading" ? (load?.progress ?? 0) : null,
+      loadProgress: snapshot.phase === "loading" && load?.isHere === true ? load.progress : null,
       lastError: lastErrorOf(snapshot.modelId, quarantine, failure),
       pinned: snapshot.keep,
       retryAtMs: snapshot.backingOff ? retryAtMs : null,

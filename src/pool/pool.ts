@@ -46,7 +46,7 @@ export interface ModelStatus {
   readonly reservedBytes: number;
   readonly leases: number;
   readonly waiting: number;
-  /** Share loaded, 0 to 1, while loading. */
+  /** Share loaded, 0 to 1, while loading; null also while another process tries the file first. */
   readonly loadProgress: number | null;
   readonly lastError: string | null;
   readonly pinned: boolean;
@@ -85,7 +85,7 @@ export interface ModelPool {
    */
   acquire(modelId: string, options: AcquireOptions): Promise<Lease>;
   status(): PoolStatus;
-  /** The newest of what happened, oldest first; at most a thousand. */
+  /** The newest of what happened, oldest first; at most a thousand. Grants are not kept. */
   events(): readonly PoolEvent[];
   /** Unloads an idle model now. "busy": it is leased, waited for or pinned; nothing was done. Throws 404 for an unknown one. */
   unload(modelId: string): "unloading" | "busy" | "not_loaded";

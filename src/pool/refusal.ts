@@ -1,7 +1,7 @@
 // Why a request for a model is refused, as the scheduler says it and as the caller reads it. May import core/ and this folder's types.
 import { formatBytes } from "../core/bytes.ts";
 import { PublicError } from "../core/errors.ts";
-import type { ContextOption } from "./scheduler-events.ts";
+import type { ContextOption } from "./context-option.ts";
 
 /** What is wrong with a model itself, remembered until its file changes or a load succeeds. */
 export type ModelFailure =

@@ -1,6 +1,7 @@
 // The scheduler's language: what it is told, what it asks for, what it shows. Types only.
 // May import this folder's and core's types.
 import type { UnloadReason } from "../core/pool-event.ts";
+import type { ContextOption } from "./context-option.ts";
 import type { ModelFailure, Refusal } from "./refusal.ts";
 
 export interface SchedulerModel {
@@ -19,12 +20,6 @@ export interface SchedulerConfig {
   readonly maxLoaded: number | null;
   /** Idle time after which a model is unloaded; null: never. */
   readonly autoUnloadAfterMs: number | null;
-}
-
-/** One way to load a model: what it takes with a context of this size. */
-export interface ContextOption {
-  readonly contextTokens: number;
-  readonly needBytes: number;
 }
 
 export type SchedulerEvent =

@@ -24,11 +24,11 @@
 // negative idle models go. Models that are loading have taken an unknown part of theirs: what starts loads reckons
 // that they have taken nothing yet, what refuses reckons that they have taken all.
 import type { UnloadReason } from "../core/pool-event.ts";
+import type { ContextOption } from "./context-option.ts";
 import { chooseVictims, type EvictionCandidate, type EvictionWant } from "./eviction.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 import type { ModelFailure, Refusal } from "./refusal.ts";
 import type {
-  ContextOption,
   ModelPhase,
   ModelSnapshot,
   SchedulerConfig,

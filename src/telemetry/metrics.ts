@@ -1,18 +1,22 @@
-// Prometheus metrics: request counters and histograms fed by request records, gauges read from the pool at each scrape.
+// Prometheus metrics: counters and histograms fed by request records and the pool's events, gauges read from the pool at
+// each scrape. Labels are ids of the configuration's models, codes and words of ours: never what a caller sent.
 // The only importer of prom-client. May import core/.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { PoolEvent } from "../core/pool-event.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 
-/** The part of the pool's status that is measured; the pool's own type fits it. */
+/** The part of the pool's status that is measured; the pool's own type, which telemetry may not know, fits it. */
 export interface MeasuredPool {
   readonly budgetBytes: number;
   readonly reservedBytes: number;
+  readonly machineAvailableBytes: number | null;
   readonly models: readonly {
     readonly modelId: string;
     readonly state: string;
     readonly reservedBytes: number;
     readonly leases: number;
     readonly waiting: number;
+    readonly quarantined: boolean;
   }[];
   readonly counters: {
     readonly loads: number;
@@ -25,6 +29,7 @@ export interface MeasuredPool {
 
 export interface Metrics {
   record(record: RequestRecord): void;
+  poolEvent(event: PoolEvent): void;
   /** Prometheus text format. */
   text(): Promise<string>;
 }
@@ -82,19 +87,48 @@ export function createMetrics(poolStatus: () => MeasuredPool): Metrics {
     registers,
   });
 
-  const gauge = (name: string, help: string, read: (pool: MeasuredPool) => number): void => {
+  const poolEvents = new Counter({
+    name: "gguf_experts_pool_events_total",
+    help: "What happened in the pool, with the reason of an unload, the code of a refusal, and hit or miss of a grant.",
+    labelNames: ["type", "model", "reason"],
+    registers,
+  });
+  const loadSeconds = new Histogram({
+    name: "gguf_experts_model_load_seconds",
+    help: "Time that a load took.",
+    labelNames: ["model"],
+    buckets: latencySeconds,
+    registers,
+  });
+  const waitSeconds = new Histogram({
+    name: "gguf_experts_model_wait_seconds",
+    help: "Time from a request for a model to its lease: for a turn, for memory and for the load.",
+    labelNames: ["model"],
+    buckets: latencySeconds,
+    registers,
+  });
+
+  /** Null: no sample. */
+  const gauge = (name: string, help: string, read: (pool: MeasuredPool) => number | null): void => {
     // oxlint-disable-next-line no-new -- registers itself
     new Gauge({
       name: `gguf_experts_${name}`,
       help,
       registers,
       collect() {
-        this.set(read(poolStatus()));
+        const value = read(poolStatus());
+        if (value === null) this.remove();
+        else this.set(value);
       },
     });
   };
   gauge("memory_budget_bytes", "The RAM budget for models.", (pool) => pool.budgetBytes);
   gauge("memory_reserved_bytes", "Bytes of the budget that are reserved.", (pool) => pool.reservedBytes);
+  gauge(
+    "machine_available_bytes",
+    "What the machine and its control group could still give; absent where they do not tell.",
+    (pool) => pool.machineAvailableBytes,
+  );
   gauge("pool_progressing", "0 when requests wait and nothing runs, loads or unloads.", (pool) =>
     pool.progressing ? 1 : 0,
   );
@@ -114,6 +148,7 @@ export function createMetrics(poolStatus: () => MeasuredPool): Metrics {
   };
   modelGauge("resident_bytes", "Bytes reserved for this model; 0 when not in memory.", (model) => model.reservedBytes);
   modelGauge("loaded", "1 when the model is in memory.", (model) => (model.state === "loaded" ? 1 : 0));
+  modelGauge("quarantined", "1 when the model is in quarantine.", (model) => (model.quarantined ? 1 : 0));
   modelGauge("leases", "Requests that use the model now.", (model) => model.leases);
   modelGauge("queue_depth", "Requests that wait for the model.", (model) => model.waiting);
 
@@ -137,6 +172,12 @@ export function createMetrics(poolStatus: () => MeasuredPool): Metrics {
 
   return {
     text: () => registry.metrics(),
+    poolEvent(event) {
+      const model = "modelId" in event ? event.modelId : "";
+      poolEvents.inc({ type: event.type, model, reason: reasonLabel(event) });
+      if (event.type === "load_finished") loadSeconds.observe({ model }, event.loadMs / 1000);
+      if (event.type === "granted") waitSeconds.observe({ model }, (event.queueMs + event.loadMs) / 1000);
+    },
     record(record) {
       const expert = record.expertId ?? "none";
       requests.inc({ expert, kind: record.kind, outcome: record.outcome, code: record.errorCode ?? "" });
@@ -153,4 +194,12 @@ export function createMetrics(poolStatus: () => MeasuredPool): Metrics {
       busySeconds.inc({ expert, phase: "decode" }, record.generatedMs / 1000);
     },
   };
+}
+
+/** One of a few words; the reasons that name files and errors are the log's. */
+function reasonLabel(event: PoolEvent): string {
+  if (event.type === "unload_started") return event.reason;
+  if (event.type === "refused") return event.code;
+  if (event.type === "granted") return event.hit ? "hit" : "miss";
+  return "";
 }

@@ -1,16 +1,11 @@
-// Counts and recent latencies of finished requests, for each expert and in total: what /stats and the health pages show.
-// Pure but for the clock it is given. May import core/.
+// Counts and recent latencies of finished requests, for each expert and in total, beside the pool's timeline: what /stats
+// and the health pages show. Pure but for the clock it is given. May import its neighbours and core/.
 import type { Clock } from "../core/clock.ts";
+import type { PoolEvent } from "../core/pool-event.ts";
 import type { RequestRecord } from "../core/request-record.ts";
-import type { Percentiles, RequestSummary, StatsSnapshot } from "../core/stats-snapshot.ts";
-
-/** The nearest-rank percentiles; null for no values. */
-export function percentiles(values: readonly number[]): Percentiles | null {
-  if (values.length === 0) return null;
-  const sorted = [...values].sort((a, b) => a - b);
-  const rank = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
-  return { p50: rank(0.5), p95: rank(0.95) };
-}
+import type { RequestSummary, StatsSnapshot } from "../core/stats-snapshot.ts";
+import { percentiles } from "./percentiles.ts";
+import { PoolTimeline } from "./pool-timeline.ts";
 
 class Tally {
   readonly #window: number;
@@ -77,6 +72,7 @@ export class RequestStats {
   readonly #total: Tally;
   readonly #experts = new Map<string, Tally>();
   readonly #routingSources = new Map<string, number>();
+  readonly #pool = new PoolTimeline();
 
   /** `window`: how many of the latest successful requests the percentiles and speeds look at, for each expert. */
   constructor(clock: Pick<Clock, "epochMs">, window = 256) {
@@ -100,11 +96,16 @@ export class RequestStats {
     tally.add(record, atMs);
   }
 
+  poolEvent(event: PoolEvent): void {
+    this.#pool.add(event);
+  }
+
   snapshot(): StatsSnapshot {
     return {
       total: this.#total.summary(),
       experts: Object.fromEntries([...this.#experts].map(([expertId, tally]) => [expertId, tally.summary()])),
       routingSources: Object.fromEntries(this.#routingSources),
+      pool: this.#pool.snapshot(),
     };
   }
 }

@@ -1,8 +1,10 @@
 // Health, experts, statistics, metrics and the service's description over fakes.
 import { describe, expect, it } from "vitest";
-import { debugResponse, expertsResponse, statsResponse } from "../../src/api/admin/expert-endpoints.ts";
+import { debugResponse, expertsResponse } from "../../src/api/admin/expert-endpoints.ts";
 import { expertHealthResponse, healthResponse } from "../../src/api/admin/health-endpoints.ts";
 import { probeObstacle } from "../../src/api/admin/probe-obstacle.ts";
+import { statsResponse } from "../../src/api/admin/stats-endpoint.ts";
+import type { PoolEventBody } from "../../src/core/pool-event.ts";
 import type { ModelFileState } from "../../src/engine/model-files.ts";
 import { RequestStats } from "../../src/telemetry/request-stats.ts";
 import { fakeHttp, get } from "../support/fake-http.ts";
@@ -108,11 +110,48 @@ describe("GET /experts", () => {
       quantization: "Q4_0",
       default: false,
       error: null,
+      reduced_from: null,
+      retry_at: null,
+      quarantined: false,
+      load_progress: null,
+      reserved_bytes: 1500,
     });
     // No max_model_len: what the model was trained for, at most 8,192.
     expect(body.experts[1]).toMatchObject({ context_length: 8192, default: true });
     expect(body.experts[2]).toMatchObject({ status: "missing", size_bytes: null, context_length: 4096 });
     expect(body.experts[2].error).toContain("does not exist");
+  });
+
+  it("tells what memory made of each", async () => {
+    const services = fakeServices({
+      poolStatus: () =>
+        poolStatus([
+          poolModel("phi4_fast", { state: "loaded", reservedBytes: 900, contextTokens: 2048, reducedFromTokens: 4096 }),
+          poolModel("mistral_balanced", { state: "loading", reservedBytes: 800, loadProgress: 0.43 }),
+          poolModel("qwen_coder", { state: "failed", lastError: "Broken.", retryAtMs: 1_700_000_060_000 }),
+          poolModel("gemma3_multimodal", { state: "failed", lastError: "It killed.", quarantined: true }),
+        ]),
+    });
+    const { body } = await get(fakeHttp(services), "/experts");
+    expect(expertsResponse.strict().parse(body)).toEqual(body);
+    expect(body.experts).toMatchObject([
+      { status: "loaded", context_length: 2048, reduced_from: 4096, reserved_bytes: 900 },
+      { status: "loading", context_length: 8192, reduced_from: null, load_progress: 0.43, reserved_bytes: 800 },
+      { status: "failed", retry_at: "2023-11-14T22:14:20.000Z", quarantined: false, error: "Broken." },
+      { status: "failed", retry_at: null, quarantined: true, error: "It killed." },
+      { status: "available", context_length: 4096, retry_at: null, quarantined: false, load_progress: null },
+    ]);
+    const one = await get(fakeHttp(services), "/health/experts/phi4_fast");
+    expect(expertHealthResponse.strict().parse(one.body)).toEqual(one.body);
+    expect(one.body).toMatchObject({ context_length: 2048, reduced_from: 4096 });
+    expect((await get(fakeHttp(services), "/v1/models/qwen_coder")).body.retry_at).toBe("2023-11-14T22:14:20.000Z");
+    expect(await get(fakeHttp(services), "/health")).toMatchObject({
+      status: 200,
+      body: {
+        status: "degraded",
+        problems: ["qwen_coder is failed: Broken.", "gemma3_multimodal is failed: It killed."],
+      },
+    });
   });
 });
 
@@ -141,6 +180,18 @@ describe("GET /stats", () => {
       hits: 3,
       evictions: 1,
       waiting: 0,
+      machine_available_bytes: 20_000,
+      timeline: {
+        loads: { finished: 0, failed: 0, abandoned: 0 },
+        load_ms: null,
+        unloads: {},
+        swaps: 0,
+        grants: 0,
+        waited: 0,
+        wait_ms: null,
+        refusals: {},
+        last_eviction: null,
+      },
     });
     expect(Object.keys(body.experts)).toEqual(allIds);
     expect(body.experts.qwen_coder).toEqual({
@@ -160,6 +211,51 @@ describe("GET /stats", () => {
     });
     expect(body.experts.phi4_fast).toMatchObject({ request_count: 0, success_rate: null, latency_ms: null });
     expect(body.requests.request_count).toBe(2);
+  });
+
+  it("sums up the pool's timeline", async () => {
+    const services = fakeServices({
+      poolStatus: () => poolStatus([], { machineAvailableBytes: null }),
+    });
+    const stats = new RequestStats(services.clock);
+    const events: readonly PoolEventBody[] = [
+      {
+        type: "unload_started",
+        modelId: "phi4_fast",
+        reason: "evicted",
+        bytes: 700,
+        idleMs: 1,
+        forModelId: "qwen_coder",
+        waiting: 1,
+      },
+      { type: "load_started", modelId: "qwen_coder", reservedBytes: 1, contextTokens: 1, waiting: 1 },
+      { type: "load_finished", modelId: "qwen_coder", predictedBytes: 1, measuredBytes: 1, loadMs: 40 },
+      { type: "granted", modelId: "qwen_coder", hit: false, queueMs: 10, loadMs: 40 },
+      { type: "refused", modelId: "qwen_coder", code: "queue_full", reason: "Full." },
+    ];
+    for (const [index, event] of events.entries()) {
+      stats.poolEvent({ ...event, sequence: index + 1, atMs: 1_700_000_000_000 });
+    }
+    const { body } = await get(fakeHttp({ ...services, stats: () => stats.snapshot() }), "/stats");
+    expect(statsResponse.strict().parse(body)).toEqual(body);
+    expect(body.lazy_loading.machine_available_bytes).toBe(null);
+    expect(body.lazy_loading.timeline).toEqual({
+      loads: { finished: 1, failed: 0, abandoned: 0 },
+      load_ms: { p50: 40, p95: 40, max: 40 },
+      unloads: { evicted: 1 },
+      swaps: 1,
+      grants: 1,
+      waited: 1,
+      wait_ms: { p50: 50, p95: 50, max: 50 },
+      refusals: { queue_full: 1 },
+      last_eviction: {
+        expert_id: "phi4_fast",
+        for_expert_id: "qwen_coder",
+        reason: "evicted",
+        bytes: 700,
+        at: "2023-11-14T22:13:20.000Z",
+      },
+    });
   });
 });
 
@@ -186,6 +282,10 @@ describe("GET /debug/models", () => {
         has_chat_template: true,
       },
       reserved_bytes: 1500,
+      context_length: 4096,
+      reduced_from: null,
+      retry_at: null,
+      quarantined: false,
       leases: 0,
       waiting: 0,
       load_progress: null,
@@ -196,6 +296,21 @@ describe("GET /debug/models", () => {
       probe: null,
     });
     expect(body.models[2]).toMatchObject({ status: "missing", file: { state: "missing", size_bytes: null } });
+  });
+
+  it.each([
+    [poolModel("phi4_fast", { state: "failed", quarantined: true }), "open"],
+    // The clock stands at 22:13:25, five seconds after 1,700,000,000,000.
+    [poolModel("phi4_fast", { state: "failed", retryAtMs: 1_700_000_005_001 }), "open"],
+    [poolModel("phi4_fast", { state: "failed", retryAtMs: 1_700_000_005_000 }), "half_open"],
+    [poolModel("phi4_fast", { state: "failed" }), "half_open"],
+    [poolModel("phi4_fast", { state: "loading" }), "closed"],
+  ])("%# shows the breaker", async (model, breaker) => {
+    const services = fakeServices({ poolStatus: () => poolStatus([model]) });
+    const { body } = await get(fakeHttp(services), "/debug/models");
+    expect(debugResponse.strict().parse(body)).toEqual(body);
+    expect(body.models[0].breaker).toBe(breaker);
+    expect(body.models[1].breaker).toBe("closed");
   });
 
   it("probes on demand, one after the other, those that are free", async () => {

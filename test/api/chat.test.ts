@@ -1,6 +1,7 @@
 // POST /v1/chat/completions over a scripted chat service: what goes in, what comes out, and what is refused how.
 import { describe, expect, it } from "vitest";
 import { chatCompletion, chatCompletionChunk } from "../../src/api/openai/responses.ts";
+import { defaultScheduling } from "../../src/chat/contract.ts";
 import { invalidRequest, PublicError } from "../../src/core/errors.ts";
 import { fakeHttp, post, postForEvents } from "../support/fake-http.ts";
 import { failing, fakeServices, saying, timings } from "../support/fake-services.ts";
@@ -244,6 +245,7 @@ describe("what becomes of the parameters", () => {
         presencePenalty: 2,
         repeatPenalty: 1.1,
       },
+      scheduling: defaultScheduling,
     });
   });
 

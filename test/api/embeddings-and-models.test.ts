@@ -1,6 +1,7 @@
 // POST /v1/embeddings, GET /v1/models and /v1/models/{id} over fakes.
 import { describe, expect, it } from "vitest";
 import { embeddings, model, models } from "../../src/api/openai/responses.ts";
+import { defaultScheduling } from "../../src/chat/contract.ts";
 import { PublicError } from "../../src/core/errors.ts";
 import { fakeHttp, get, post } from "../support/fake-http.ts";
 import { fakeServices, fiveExperts, poolModel, poolStatus, presentFile } from "../support/fake-services.ts";
@@ -23,7 +24,7 @@ describe("POST /v1/embeddings", () => {
     const services = fakeServices();
     const { status, body } = await post(fakeHttp(services), path, { model: "embedder", input });
     expect(status).toBe(200);
-    expect(services.chat.embeddings).toEqual([{ model: "embedder", inputs }]);
+    expect(services.chat.embeddings).toEqual([{ model: "embedder", inputs, scheduling: defaultScheduling }]);
     expect(embeddings.strict().parse(body)).toEqual(body);
     expect(body).toEqual({
       object: "list",
@@ -119,7 +120,14 @@ describe("GET /v1/models", () => {
       status: "loaded",
       aliases: ["phi", "vendor/phi-4"],
       meta: { n_ctx_train: 32_768, n_params: 12_345, size: 1000 },
+      context_length: 4096,
+      reduced_from: null,
+      reserved_bytes: 1500,
+      load_progress: null,
+      retry_at: null,
+      quarantined: false,
     });
+    expect(body.data.at(-1)).not.toHaveProperty("quarantined");
   });
 
   it.each([
@@ -143,6 +151,19 @@ describe("GET /v1/models", () => {
     const { body } = await get(app, "/v1/models/phi4_fast");
     expect(body.status).toBe(status);
     expect(body.meta === null).toBe(file.state !== "present");
+  });
+
+  it("calls a model in quarantine failed, whatever its file and the pool's state", async () => {
+    for (const file of [presentFile("/x"), { state: "missing", reason: "gone" } as const]) {
+      const quarantined = poolModel("phi4_fast", { state: "available", quarantined: true, lastError: "It killed." });
+      const services = fakeServices({
+        poolStatus: () => poolStatus([quarantined]),
+        fileState: () => Promise.resolve(file),
+      });
+      const { body } = await get(fakeHttp(services), "/v1/models/phi4_fast");
+      expect(body).toMatchObject({ status: "failed", quarantined: true });
+      expect((await get(fakeHttp(services), "/health/experts/phi4_fast")).body.last_error).toBe("It killed.");
+    }
   });
 
   it.each(["phi", "vendor/phi-4", "vendor%2Fphi-4"])("finds the alias %s", async (alias) => {

@@ -19,6 +19,11 @@ describe("openapi.json", () => {
     expect(openapi).toBe("3.1.0");
     expect(Object.keys(paths).sort()).toEqual([
       "/",
+      "/admin/events",
+      "/admin/experts/{id}/lift",
+      "/admin/experts/{id}/load",
+      "/admin/experts/{id}/unload",
+      "/admin/reload",
       "/debug/models",
       "/experts",
       "/health",
@@ -35,7 +40,7 @@ describe("openapi.json", () => {
       "/v1/models/{id}",
     ]);
     const names = valuesOf("operationId", paths);
-    expect(new Set(names).size).toBe(15);
+    expect(new Set(names).size).toBe(20);
     expect(names).toContain("postV1ChatCompletions");
     expect(names).toContain("getService");
   });
@@ -56,6 +61,11 @@ describe("openapi.json", () => {
       expect(chat.responses[status].content["application/json"].schema.$ref).toBe("#/components/schemas/Error");
     }
     expect(paths["/v1/embeddings"].post.requestBody.content["application/json"].schema.required).toEqual(["input"]);
+    for (const path of ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]) {
+      const { properties } = paths[path].post.requestBody.content["application/json"].schema;
+      expect(properties.priority.anyOf[0]).toEqual({ type: "integer", minimum: -100, maximum: 100 });
+      expect(properties.keep_alive.description).toContain('"1h30m"');
+    }
   });
 
   it("refers only to what it holds", async () => {
@@ -100,6 +110,9 @@ describe("openapi.json", () => {
     expect(statuses("/v1/models")).toEqual(statuses("/experts"));
     expect(statuses("/v1/models/{id}")).toEqual(["200", "401", "404", "405", "500", "503"]);
     expect(statuses("/health/experts/{id}")).toEqual(["200", "401", "404", "405", "500", "503"]);
+    expect(statuses("/admin/events")).toEqual(["200", "400", "401", "405", "500", "503"]);
+    expect(statuses("/admin/experts/{id}/load")).toEqual(["200", "401", "404", "405", "429", "500", "503", "507"]);
+    expect(statuses("/admin/experts/{id}/unload")).toEqual(["200", "401", "404", "405", "409", "500", "503"]);
     expect(statuses("/health")).toEqual(["200", "405", "500", "503"]);
   });
 

@@ -1,7 +1,7 @@
 // The use cases over the real pool and the fake engine: who is chosen, what is sent, what is accounted, what is given back.
 import { afterEach, describe, expect, it } from "vitest";
 import { createChatService } from "../../src/chat/chat-service.ts";
-import type { AnswerEvent, ChatRequest, ChatService } from "../../src/chat/contract.ts";
+import { defaultScheduling, type AnswerEvent, type ChatRequest, type ChatService } from "../../src/chat/contract.ts";
 import { AbandonedError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import type { RequestRecord } from "../../src/core/request-record.ts";
@@ -10,6 +10,7 @@ import type { Embedder, Expert } from "../../src/experts/expert.ts";
 import { EnginePool } from "../../src/pool/model-pool.ts";
 import type { Router } from "../../src/routing/router.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { fakePoolOptions } from "../support/pool-options.ts";
 import { expertOf } from "../support/experts.ts";
 import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
 
@@ -42,25 +43,16 @@ function bench(experts: readonly Expert[], engineOptions: FakeEngineOptions = {}
     spec: { path: modelPath, purpose: "text" as const, contextTokens, slots: parallel },
     priority,
     keep,
+    minContextTokens: null,
   }));
-  const pool = new EnginePool({
-    engine,
-    files: engine.files,
-    models: [
-      ...models,
-      {
-        id: embedder.id,
-        spec: { path: embedder.modelPath, purpose: "embedding", contextTokens: 64, slots: 1 },
-        priority: 1,
-        keep: true,
-      },
-    ],
-    clock,
-    logger: silentLogger,
-    budgetBytes: 1_000_000,
-    maxLoadedExperts: null,
-    autoUnloadAfterMs: null,
-  });
+  const embedderModel = {
+    id: embedder.id,
+    spec: { path: embedder.modelPath, purpose: "embedding" as const, contextTokens: 64, slots: 1 },
+    minContextTokens: null,
+    priority: 1,
+    keep: true,
+  };
+  const pool = new EnginePool(fakePoolOptions(engine, clock, [...models, embedderModel]));
   engine.trackLeases(pool);
   const records: RequestRecord[] = [];
   const router: Router = {
@@ -92,6 +84,7 @@ function ask(content: string, changes: Partial<ChatRequest> = {}): ChatRequest {
     maxTokens: null,
     stop: [],
     sampling: {},
+    scheduling: defaultScheduling,
     ...changes,
   };
 }
@@ -230,6 +223,7 @@ describe("the answer", () => {
       maxTokens: 2,
       stop: [],
       sampling: {},
+      scheduling: defaultScheduling,
     };
     await collect(service.complete(request, never));
     expect(engine.generationRequests[0]).toMatchObject({
@@ -291,7 +285,8 @@ describe("what goes wrong", () => {
 describe("embeddings", () => {
   it("are remembered by text, as many as the cache holds", async () => {
     const { service, records } = bench([expert("first")]);
-    const embed = async (...inputs: string[]) => service.embed({ model: null, inputs }, never);
+    const embed = async (...inputs: string[]) =>
+      service.embed({ model: null, inputs, scheduling: defaultScheduling }, never);
     const first = await embed("hola", "hello");
     expect(first.model).toBe("embedder");
     const again = await embed("hello", "hola");
@@ -303,9 +298,11 @@ describe("embeddings", () => {
 
   it("are refused by an expert, and for a text that is too long, with its place", async () => {
     const { service } = bench([expert("first")]);
-    await expect(service.embed({ model: "first", inputs: ["x"] }, never)).rejects.toMatchObject({ status: 400 });
-    await expect(service.embed({ model: "who", inputs: ["x"] }, never)).rejects.toMatchObject({ status: 404 });
-    await expect(service.embed({ model: null, inputs: ["x", "word ".repeat(100)] }, never)).rejects.toMatchObject({
+    const embed = (model: string | null, ...inputs: string[]) =>
+      service.embed({ model, inputs, scheduling: defaultScheduling }, never);
+    await expect(embed("first", "x")).rejects.toMatchObject({ status: 400 });
+    await expect(embed("who", "x")).rejects.toMatchObject({ status: 404 });
+    await expect(embed(null, "x", "word ".repeat(100))).rejects.toMatchObject({
       status: 400,
       param: "input[1]",
     });

@@ -4,8 +4,9 @@ import { describe, expect, it } from "vitest";
 import type { AnswerEvent } from "../../src/chat/contract.ts";
 import { AbandonedError, PublicError } from "../../src/core/errors.ts";
 import { type Deferred, deferred } from "../../src/core/deferred.ts";
+import { eventStream } from "../../src/http/event-stream.ts";
 import { fakeHttp, parseEvents } from "../support/fake-http.ts";
-import { fakeServices, timings } from "../support/fake-services.ts";
+import { fakeServices, poolModel, poolStatus, SteppedClock, timings } from "../support/fake-services.ts";
 
 const heartbeatMs = 15_000;
 const firstItemMs = 500;
@@ -16,7 +17,9 @@ const end: AnswerEvent = { type: "end", reason: "stop", timings };
 
 /** Answers event by event, as the test gives them; a wait ends early when the signal fires. */
 function setUp(beat = heartbeatMs) {
-  const services = fakeServices();
+  // Nobody waits in this pool: its heartbeats are empty.
+  const pool = { status: poolStatus([]) };
+  const services = fakeServices({ poolStatus: () => pool.status });
   const steps: Deferred<AnswerEvent>[] = [];
   const asked: Deferred<void>[] = [];
   const slot = <T>(list: Deferred<T>[], index: number): Deferred<T> => (list[index] ??= deferred<T>());
@@ -46,6 +49,7 @@ function setUp(beat = heartbeatMs) {
   return {
     clock: services.clock,
     chat: services.chat,
+    pool,
     leave,
     request,
     give: (index: number, event: AnswerEvent) => slot(steps, index).resolve(event),
@@ -123,6 +127,55 @@ describe("heartbeats", () => {
     expect(world.clock.timers).toEqual([]);
   });
 
+  it("tell what is waited for at that moment, of the answer's own expert alone", async () => {
+    const world = setUp();
+    const other = poolModel("phi4_fast", { state: "loading", loadProgress: 0.99, waiting: 4 });
+    const pending = world.request();
+    await world.wanted(0);
+    world.clock.fire(firstItemMs);
+    const reader = readerOf(await pending);
+    const beat = async (model: Parameters<typeof poolModel>[1]): Promise<string | undefined> => {
+      world.pool.status = poolStatus([other, poolModel("qwen_coder", model)]);
+      const read = reader.next();
+      world.clock.fire(heartbeatMs);
+      return read;
+    };
+    expect(await beat({ state: "available", waiting: 1 })).toBe(": waiting for memory to load qwen_coder\n\n");
+    expect(await beat({ state: "loading", waiting: 1, loadProgress: 0.05 })).toBe(": loading qwen_coder 5 %\n\n");
+    expect(await beat({ state: "loading", waiting: 1, loadProgress: 0.43 })).toBe(": loading qwen_coder 43 %\n\n");
+    expect(await beat({ state: "loaded", waiting: 1 })).toBe(": waiting for a turn on qwen_coder, next in line\n\n");
+    expect(await beat({ state: "loaded" })).toBe(":\n\n");
+    world.give(0, { type: "started", promptTokens: 900 });
+    expect(await reader.next()).toContain('"role":"assistant"');
+    world.give(1, { type: "prefill", readTokens: 512, promptTokens: 900 });
+    await world.wanted(2);
+    expect(await beat({ state: "loaded", waiting: 3 })).toBe(": reading the prompt, 512 of 900 tokens\n\n");
+    world.give(2, end);
+    expect(await reader.next()).toContain('"finish_reason":"stop"');
+  });
+
+  it("stay one line, whatever they tell", async () => {
+    const clock = new SteppedClock();
+    const leave = new AbortController();
+    const { body } = eventStream({
+      items: (async function* () {})(),
+      first: new Promise(() => {}),
+      leave,
+      heartbeatMs,
+      awaited: () => "one\n\ndata: [DONE]\r\ntwo",
+      stallMs,
+      clock,
+      renderError: () => null,
+      onStall: () => {},
+      onEnd: () => {},
+    });
+    const reader = readerOf(new Response(body));
+    const line = reader.next();
+    while (clock.timers.length === 0) await Promise.resolve();
+    clock.fire(heartbeatMs);
+    expect(await line).toBe(": one data: [DONE] two\n\n");
+  });
+
   it("do not pile up for a reader that takes nothing", async () => {
     const world = setUp();
     const pending = world.request();
@@ -163,13 +216,16 @@ describe("a reader that is slow", () => {
     expect(world.chat.endedCount).toBe(1);
   });
 
-  it("is cut off after a minute of taking nothing", async () => {
+  it.each([
+    ["a minute", undefined, stallMs],
+    ["the time that is configured", 5000, 5000],
+  ])("is cut off after %s of taking nothing", async (_, stallTimeoutMs, expectedMs) => {
     const services = fakeServices();
     let destroyed = 0;
     services.chat.script = async function* () {
       for (;;) yield text("x");
     };
-    const app = fakeHttp(services);
+    const app = fakeHttp(services, stallTimeoutMs === undefined ? {} : { stallTimeoutMs });
     const response = await app.fetch(
       new Request("http://x/v1/chat/completions", {
         method: "POST",
@@ -178,9 +234,10 @@ describe("a reader that is slow", () => {
       { outgoing: { destroy: () => (destroyed += 1) } },
     );
     expect(response.status).toBe(200);
-    for (let turn = 0; turn < 100 && services.clock.timers[0]?.delayMs !== stallMs; turn += 1) await Promise.resolve();
+    for (let turn = 0; turn < 100 && services.clock.timers[0]?.delayMs !== expectedMs; turn += 1)
+      await Promise.resolve();
     expect(destroyed).toBe(0);
-    services.clock.fire(stallMs);
+    services.clock.fire(expectedMs);
     expect(destroyed).toBe(1);
     await response.body?.cancel();
     expect(services.chat.endedCount).toBe(1);

@@ -11,7 +11,7 @@ import OpenAI, {
   RateLimitError,
 } from "openai";
 import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/core/clock.ts";
+import { type Clock, systemClock } from "../../src/core/clock.ts";
 import { type Deferred, deferred } from "../../src/core/deferred.ts";
 import { AbandonedError, PublicError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
@@ -20,7 +20,7 @@ import { createHttpApp } from "../../src/http/app.ts";
 import { type HttpServer, type HttpServerOptions, startHttpServer } from "../../src/http/server.ts";
 import { adminDialect } from "../../src/api/admin/dialect.ts";
 import { openaiDialect } from "../../src/api/openai/dialect.ts";
-import { failing, type FakeServices, fakeServices, saying } from "../support/fake-services.ts";
+import { failing, type FakeServices, fakeServices, poolModel, poolStatus, saying } from "../support/fake-services.ts";
 
 const running: HttpServer[] = [];
 const sockets: Socket[] = [];
@@ -34,12 +34,13 @@ async function serve(
   services: FakeServices = fakeServices(),
   httpOptions: Partial<HttpOptions["server"]> = {},
   serverOptions: Partial<HttpServerOptions> = {},
+  clock: Clock = systemClock,
 ): Promise<HttpServer> {
   const openai = openaiDialect(services);
   const app = createHttpApp({
     dialects: [openai, adminDialect(services, openai.endpoints)],
     server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, maxBodyBytes: 1_000_000, ...httpOptions },
-    clock: systemClock,
+    clock,
     log: silentLogger,
   });
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0, log: silentLogger, ...serverOptions });
@@ -68,6 +69,37 @@ async function readAll(socket: Socket): Promise<string> {
   socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
   await once(socket, "close");
   return text;
+}
+
+/** An answer of which ever more comes, and how much of it was made. */
+function endless(services: FakeServices) {
+  const ended = deferred<number>();
+  const made = { count: 0 };
+  services.chat.script = async function* () {
+    try {
+      for (;;) {
+        made.count += 1;
+        yield { type: "text", text: "x".repeat(100_000) };
+      }
+    } finally {
+      ended.resolve(made.count);
+    }
+  };
+  return { made, ended: ended.promise };
+}
+
+/** Asks for a stream, reads nothing of it, and resolves when the answer stands still. */
+async function stalledStream(server: HttpServer, made: { readonly count: number }): Promise<Socket> {
+  const socket = await socketTo(server);
+  socket.pause();
+  socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
+  // It stands still when rounds of another request find it where it was.
+  let before = -1;
+  while (made.count === 0 || made.count !== before) {
+    before = made.count;
+    for (let round = 0; round < 20; round += 1) await fetch(`${server.url}/health/live`);
+  }
+  return socket;
 }
 
 /** An answer that gives nothing but `first` and then waits until its signal fires. */
@@ -109,6 +141,33 @@ describe("the official client", () => {
     const answer = await stream.finalChatCompletion();
     expect(answer.choices[0]).toMatchObject({ finish_reason: "stop", message: { content: "Hello there" } });
     expect(answer.usage?.total_tokens).toBe(16);
+  });
+
+  it.each(["chat", "completions"] as const)("is not disturbed by what heartbeats tell it: %s", async (kind) => {
+    const beats = deferred<void>();
+    let told = 0;
+    const services = fakeServices({
+      poolStatus: () => {
+        told += 1;
+        if (told === 5) beats.resolve();
+        return poolStatus([poolModel("qwen_coder", { state: "loading", loadProgress: 0.43, waiting: 1 })]);
+      },
+    });
+    services.chat.script = async function* (request, signal) {
+      await beats.promise;
+      yield* saying("Hello", " there")(request, signal);
+    };
+    const client = clientOf(await serve(services, { heartbeatMs: 1 }));
+    let text = "";
+    if (kind === "chat") {
+      const stream = await client.chat.completions.create({ ...hello, stream: true });
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+    } else {
+      const stream = await client.completions.create({ model: "qwen_coder", prompt: "Hi", stream: true });
+      for await (const chunk of stream) text += chunk.choices[0]?.text ?? "";
+    }
+    expect(text).toBe("Hello there");
+    expect(told).toBeGreaterThanOrEqual(5);
   });
 
   it("leaves in the middle of a stream, and the answer ends", async () => {
@@ -257,31 +316,69 @@ describe("a socket", () => {
 
   it("that does not read holds its answer back, and frees it when it closes", async () => {
     const services = fakeServices();
-    const ended = deferred<number>();
-    const made = { count: 0 };
-    services.chat.script = async function* () {
-      try {
-        for (;;) {
-          made.count += 1;
-          yield { type: "text", text: "x".repeat(100_000) };
-        }
-      } finally {
-        ended.resolve(made.count);
-      }
-    };
-    const server = await serve(services);
-    const socket = await socketTo(server);
-    socket.pause();
-    socket.write(rawPost("/v1/chat/completions", JSON.stringify({ ...hello, stream: true })));
-    // The answer stands still when two rounds of another request find it where it was.
-    let before = -1;
-    while (made.count === 0 || made.count !== before) {
-      before = made.count;
-      for (let round = 0; round < 20; round += 1) await fetch(`${server.url}/health/live`);
-    }
+    const { made, ended } = endless(services);
+    const socket = await stalledStream(await serve(services), made);
     socket.destroy();
     // Nothing but the kernel's buffers was filled.
-    expect(await ended.promise).toBeLessThan(1000);
+    expect(await ended).toBeLessThan(1000);
+  });
+
+  it("that never reads its stream is cut off, which frees the answer although the client stays", async () => {
+    const services = fakeServices();
+    const { clock } = services;
+    const { made, ended } = endless(services);
+    const server = await serve(services, { stallTimeoutMs: 7000 }, {}, clock);
+    const socket = await stalledStream(server, made);
+    expect(services.chat.endedCount).toBe(0);
+    clock.fire(7000);
+    await ended;
+    expect(socket.destroyed).toBe(false);
+    // Nothing is left that a close would wait for.
+    await server.close(3_600_000);
+    expect(services.chat.endedCount).toBe(1);
+    expect(clock.timers).toEqual([]);
+  });
+
+  it("that never reads its whole answer is cut off too", async () => {
+    const services = fakeServices();
+    services.chat.script = saying("x".repeat(50_000_000));
+    const cut = deferred<void>();
+    const log = { ...silentLogger, info: (_: object, message: string) => /cut/.test(message) && cut.resolve() };
+    const server = await serve(services, {}, { stallTimeoutMs: 20, log });
+    const socket = await socketTo(server);
+    socket.pause();
+    socket.write(rawPost("/v1/chat/completions", helloBody));
+    await cut.promise;
+    let bytes = 0;
+    socket.on("data", (chunk: Buffer) => (bytes += chunk.length)).resume();
+    // What the kernel held comes, or nothing after a reset; then the connection is closed.
+    socket.on("error", () => {});
+    await once(socket, "close");
+    expect(bytes).toBeLessThan(50_000_000);
+  });
+
+  it("that is quiet between two requests is not taken for one that reads nothing", async () => {
+    const services = fakeServices();
+    const began = deferred<void>();
+    const goOn = deferred<void>();
+    services.chat.script = async function* (request, signal) {
+      began.resolve();
+      await goOn.promise;
+      yield* saying("late")(request, signal);
+    };
+    const server = await serve(services, {}, { stallTimeoutMs: 1 });
+    const socket = await socketTo(server);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    const nudge = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    // Sent in one go: the second is under way when the answer to the first ends.
+    socket.write(nudge + rawPost("/v1/chat/completions", helloBody));
+    await began.promise;
+    // Rounds of other requests take far longer than the millisecond.
+    for (let round = 0; round < 50; round += 1) await fetch(`${server.url}/health/live`);
+    goOn.resolve();
+    while (!text.includes('"late"')) await once(socket, "data");
+    expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
   });
 
   it("that brings half a body and breaks off disturbs nobody", async () => {
@@ -402,6 +499,24 @@ describe("the server", () => {
     expect((await answer).choices[0]?.message.content).toBe("done");
     // The client keeps its connection for the next request; the server must not wait for that.
     await closing;
+  });
+
+  it("lets a slow reader have the whole of an answer that is made", async () => {
+    const services = fakeServices();
+    services.chat.script = saying("x".repeat(50_000_000));
+    const server = await serve(services);
+    const socket = await socketTo(server);
+    socket.pause();
+    socket.write(rawPost("/v1/chat/completions", helloBody));
+    while (services.chat.endedCount === 0) await fetch(`${server.url}/health/live`);
+    // By then it is on its way: the reader's side is full.
+    for (let round = 0; round < 20; round += 1) await fetch(`${server.url}/health/live`);
+    const closing = server.close(3_600_000);
+    let bytes = 0;
+    socket.on("data", (chunk: Buffer) => (bytes += chunk.length)).resume();
+    await once(socket, "close");
+    await closing;
+    expect(bytes).toBeGreaterThan(50_000_000);
   });
 
   it("does not wait for a connection that never sent a request, nor for one between two", async () => {

@@ -478,7 +478,7 @@ describe("a file that was never loaded here", () => {
     (await acquire("a")).release();
     expect(engine.proofs).toEqual(["a.gguf"]);
     const types = pool.events().map(({ type }) => type);
-    expect(types).toEqual(["load_started", "load_started", "load_finished"]);
+    expect(types).toEqual(["proof_started", "proof_finished", "load_started", "load_finished"]);
     expect(pool.status().counters.loads).toBe(1);
   });
 

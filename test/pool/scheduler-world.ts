@@ -1,10 +1,10 @@
 // The world around the scheduler, for tests: it takes the effects, keeps its own books of what is in memory, leased and
 // waiting, and throws as soon as an effect or a snapshot breaks an invariant. It never asks the scheduler what is true.
 import type { UnloadReason } from "../../src/core/pool-event.ts";
+import type { ContextOption } from "../../src/pool/context-option.ts";
 import type { ModelFailure, Refusal } from "../../src/pool/refusal.ts";
 import { isProgressing, Scheduler } from "../../src/pool/scheduler.ts";
 import type {
-  ContextOption,
   SchedulerConfig,
   SchedulerEffect,
   SchedulerEvent,

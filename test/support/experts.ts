@@ -12,6 +12,7 @@ export function expertOf(id: string, changes: Partial<Expert> = {}): Expert {
     quantization: null,
     modelPath: `/models/${id}.gguf`,
     contextTokens: null,
+    minContextTokens: 2048,
     parallel: 1,
     keep: false,
     fallback: [],

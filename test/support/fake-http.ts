@@ -42,7 +42,7 @@ export async function post(app: HttpApp, path: string, body: unknown): Promise<A
 export interface Events {
   readonly status: number;
   readonly headers: Headers;
-  /** As they came: `data` parsed where it is JSON, else the text; comment lines as `:`. */
+  /** As they came: `data` parsed where it is JSON, else the text; comment lines as they stand. */
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly events: any[];
 }
@@ -58,7 +58,7 @@ export function parseEvents(text: string): any[] {
     .split("\n\n")
     .filter((block) => block !== "")
     .map((block) => {
-      if (block.startsWith(":")) return ":";
+      if (block.startsWith(":")) return block;
       if (!block.startsWith("data: ")) throw new Error(`not an event: ${JSON.stringify(block)}`);
       const data = block.slice("data: ".length);
       return data.startsWith("{") ? (JSON.parse(data) as unknown) : data;

@@ -55,6 +55,7 @@ export function fakeExpert(id: string, domain: ExpertDomain, overrides: Partial<
     quantization: "q4_0",
     modelPath: `/models/${id}.gguf`,
     contextTokens: 4096,
+    minContextTokens: 2048,
     parallel: 1,
     keep: false,
     fallback: [],
@@ -85,6 +86,7 @@ export function presentFile(path: string, sizeBytes = 1000): ModelFileState {
       quantization: "Q4_0",
       hasChatTemplate: true,
     },
+    identity: { path, sizeBytes, modifiedMs: startedAtMs },
   };
 }
 
@@ -98,6 +100,10 @@ export function poolModel(modelId: string, overrides: Partial<ModelStatus> = {})
     loadProgress: null,
     lastError: null,
     pinned: false,
+    retryAtMs: null,
+    quarantined: false,
+    contextTokens: null,
+    reducedFromTokens: null,
     ...overrides,
   };
 }
@@ -106,6 +112,7 @@ export function poolStatus(models: readonly ModelStatus[], overrides: Partial<Po
   return {
     budgetBytes: 10_000,
     reservedBytes: models.reduce((sum, model) => sum + model.reservedBytes, 0),
+    machineAvailableBytes: 20_000,
     models,
     counters: { loads: 2, loadFailures: 0, evictions: 1, hits: 3 },
     progressing: true,
@@ -233,6 +240,23 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
       poolStatus(
         fiveExperts.map(({ id }, index) => poolModel(id, index === 0 ? { state: "loaded", reservedBytes: 1500 } : {})),
       ),
+    poolEvents: () => [],
+    loadExpert: () => Promise.resolve(),
+    unloadExpert: () => "unloading",
+    liftQuarantine: () => false,
+    reload: () =>
+      Promise.resolve({
+        source: { path: "config.json", resolvedPath: "/etc/config.json" },
+        expertsBefore: 5,
+        experts: 5,
+        summary: "5 experts, as before",
+        added: [],
+        changed: [],
+        removed: [],
+        settings: [],
+        warnings: [],
+        restart: [],
+      }),
     fileState: (modelId) => Promise.resolve(presentFile(`/models/${modelId}.gguf`)),
     stats: () => stats.snapshot(),
     metricsText: () => Promise.resolve("up 1\n"),

@@ -1,6 +1,6 @@
 // Starts the built server as users do, in its own process, and talks to it over its real socket.
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createInterface } from "node:readline";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,6 +13,10 @@ export interface RunningServer {
   readonly process: ChildProcess;
   /** Everything printed so far, standard output and standard error. */
   output(): string;
+  /** The nth line that matches, as soon as it is printed; rejects when the server ends without it. */
+  line(pattern: RegExp, nth?: number): Promise<string>;
+  /** Resolves with the exit code when the server and all that share its output have ended. */
+  readonly ended: Promise<number | null>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
 }
@@ -21,41 +25,57 @@ export interface ServerOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** A command that starts the server's command line, which it is given as further arguments. Default: none. */
+  readonly launcher?: readonly string[];
 }
 
 /** Serves on a free port; rejects with the output when the process ends instead. */
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
-  const child = spawn(process.execPath, [mainFile, "serve", "--port", "0", ...(options.args ?? [])], {
+  const serving = [process.execPath, mainFile, "serve", "--port", "0", ...(options.args ?? [])];
+  const [program = "", ...args] = [...(options.launcher ?? []), ...serving];
+  const child = spawn(program, args, {
     cwd: options.cwd ?? repositoryRoot,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const server = watch(child);
+  const [, baseUrl = ""] = /listening on (http:\/\/[^\s"]+)/.exec(await server.line(/listening on http/)) ?? [];
+  return { ...server, baseUrl };
+}
+
+/** What a started program prints, and its end. */
+export function watch(child: ChildProcess): Omit<RunningServer, "baseUrl"> {
   const lines: string[] = [];
-  let listening!: (url: string) => void;
-  const url = new Promise<string>((resolve) => (listening = resolve));
+  const printed = new EventEmitter().setMaxListeners(0);
   for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
-      const match = /listening on (http:\/\/[^\s"]+)/.exec(line);
-      if (match?.[1] !== undefined) listening(match[1]);
+      printed.emit("line");
     });
   }
-  const exited = once(child, "close").then(() => {
-    throw new Error(`the server ended with code ${child.exitCode}:\n${lines.join("\n")}`);
-  });
-  exited.catch(() => {});
-  const baseUrl = await Promise.race([url, exited]);
+  const ended = once(child, "close").then(() => child.exitCode);
   return {
-    baseUrl,
     process: child,
     output: () => lines.join("\n"),
+    line: async (pattern, nth = 1) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = lines.filter((line) => pattern.test(line))[nth - 1];
+          if (found === undefined) return;
+          printed.off("line", look);
+          resolve(found);
+        };
+        printed.on("line", look);
+        void ended.then((code) =>
+          reject(new Error(`the server ended with code ${code}, and no ${pattern}:\n${lines.join("\n")}`)),
+        );
+        look();
+      }),
+    ended,
     stop: async () => {
-      if (child.exitCode === null && child.signalCode === null) {
-        const closed = once(child, "close");
-        child.kill("SIGTERM");
-        await closed;
-      }
-      return child.exitCode;
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+      return ended;
     },
   };
 }

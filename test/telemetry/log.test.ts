@@ -1,6 +1,7 @@
 // The log as a machine and as a person reads it.
 import { describe, expect, it } from "vitest";
-import { createLogger, type LogLevel } from "../../src/telemetry/log.ts";
+import type { LogLevel } from "../../src/core/log.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 
 function logTo(isTTY: boolean, level: LogLevel = "info") {
   const lines: string[] = [];

@@ -1,5 +1,6 @@
 // The Prometheus text for request records and a pool status.
 import { describe, expect, it } from "vitest";
+import type { PoolEventBody } from "../../src/core/pool-event.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { poolModel, poolStatus } from "../support/fake-services.ts";
 import { requestRecord } from "./records.ts";
@@ -60,6 +61,48 @@ describe("the metrics", () => {
     expect(samples(after, "gguf_experts_model_loads_total")).toEqual({ "": 5 });
     expect(samples(after, "gguf_experts_model_evictions_total")).toEqual({ "": 4 });
     expect(samples(after, "gguf_experts_pool_progressing")).toEqual({ "": 0 });
+  });
+
+  it("count what the pool did, in labels of a few words", async () => {
+    const metrics = createMetrics(() => poolStatus([]));
+    const events: readonly PoolEventBody[] = [
+      { type: "load_failed", modelId: "a", reason: "/srv/a.gguf is broken", failures: 1, retryAfterMs: 1 },
+      { type: "load_finished", modelId: "a", predictedBytes: 1, measuredBytes: 1, loadMs: 4000 },
+      { type: "granted", modelId: "a", hit: false, queueMs: 500, loadMs: 4000 },
+      { type: "granted", modelId: "a", hit: true, queueMs: 0, loadMs: 0 },
+      { type: "granted", modelId: "a", hit: true, queueMs: 0, loadMs: 0 },
+      { type: "unload_started", modelId: "a", reason: "idle", bytes: 1, idleMs: 1, forModelId: null, waiting: 0 },
+      { type: "refused", modelId: "b", code: "queue_full", reason: "64 wait." },
+      { type: "quarantined", modelId: "b", reason: "It ended the process twice." },
+      { type: "memory_short", availableBytes: 1, wantedBytes: 2 },
+    ];
+    for (const [index, event] of events.entries()) metrics.poolEvent({ ...event, sequence: index + 1, atMs: 0 });
+    const text = await metrics.text();
+    expect(samples(text, "gguf_experts_pool_events_total")).toEqual({
+      '{type="load_failed",model="a",reason=""}': 1,
+      '{type="load_finished",model="a",reason=""}': 1,
+      '{type="granted",model="a",reason="miss"}': 1,
+      '{type="granted",model="a",reason="hit"}': 2,
+      '{type="unload_started",model="a",reason="idle"}': 1,
+      '{type="refused",model="b",reason="queue_full"}': 1,
+      '{type="quarantined",model="b",reason=""}': 1,
+      '{type="memory_short",model="",reason=""}': 1,
+    });
+    expect(samples(text, "gguf_experts_model_load_seconds_sum")).toEqual({ '{model="a"}': 4 });
+    expect(samples(text, "gguf_experts_model_wait_seconds_sum")).toEqual({ '{model="a"}': 4.5 });
+    expect(samples(text, "gguf_experts_model_wait_seconds_count")).toEqual({ '{model="a"}': 3 });
+  });
+
+  it("show quarantine, and what the machine can give where it tells", async () => {
+    let status = poolStatus([poolModel("a", { quarantined: true }), poolModel("b")]);
+    const metrics = createMetrics(() => status);
+    const before = await metrics.text();
+    expect(samples(before, "gguf_experts_model_quarantined")).toEqual({ '{expert="a"}': 1, '{expert="b"}': 0 });
+    expect(samples(before, "gguf_experts_machine_available_bytes")).toEqual({ "": 20_000 });
+    status = poolStatus([], { machineAvailableBytes: null });
+    expect(samples(await metrics.text(), "gguf_experts_machine_available_bytes")).toEqual({});
+    status = poolStatus([], { machineAvailableBytes: 5 });
+    expect(samples(await metrics.text(), "gguf_experts_machine_available_bytes")).toEqual({ "": 5 });
   });
 
   it("of two servers in one process do not mix", async () => {

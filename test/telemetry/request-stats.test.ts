@@ -1,19 +1,7 @@
-// Percentiles and the counts of finished requests, by expert and in total.
+// The counts of finished requests, by expert and in total.
 import { describe, expect, it } from "vitest";
-import { percentiles, RequestStats } from "../../src/telemetry/request-stats.ts";
+import { RequestStats } from "../../src/telemetry/request-stats.ts";
 import { requestRecord } from "./records.ts";
-
-describe("percentiles", () => {
-  it.each([
-    [[], null],
-    [[5], { p50: 5, p95: 5 }],
-    [[2, 1], { p50: 1, p95: 2 }],
-    [Array.from({ length: 100 }, (_, index) => 100 - index), { p50: 50, p95: 95 }],
-    [[10, 9, 100], { p50: 10, p95: 100 }],
-  ])("of %j", (values, expected) => {
-    expect(percentiles(values)).toEqual(expected);
-  });
-});
 
 describe("RequestStats", () => {
   it("keeps each expert apart, and all of them together", () => {

@@ -1,11 +1,15 @@
-// The operators' side: health, experts, statistics, metrics, and the description of the whole surface.
+// The operators' side: health, experts, statistics, events, metrics, and the description of the whole surface.
 // May import zod and core/.
 import { z } from "zod";
 import type { Dialect, Endpoint } from "../endpoint.ts";
 import { openapiDocument } from "../openapi.ts";
 import type { Services } from "../services.ts";
+import { eventEndpoint } from "./event-endpoint.ts";
 import { expertEndpoints } from "./expert-endpoints.ts";
 import { healthEndpoints } from "./health-endpoints.ts";
+import { poolEndpoints } from "./pool-endpoints.ts";
+import { reloadEndpoint } from "./reload-endpoint.ts";
+import { statsEndpoint } from "./stats-endpoint.ts";
 
 const metricsType = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -52,7 +56,17 @@ export function adminDialect(services: Services, endpointsElsewhere: readonly En
       },
     }),
   };
-  const endpoints = [...healthEndpoints(services), ...expertEndpoints(services), metrics, openapi, service];
+  const endpoints = [
+    ...healthEndpoints(services),
+    ...expertEndpoints(services),
+    statsEndpoint(services),
+    eventEndpoint(services),
+    ...poolEndpoints(services),
+    reloadEndpoint(services),
+    metrics,
+    openapi,
+    service,
+  ];
   const all = [...endpointsElsewhere, ...endpoints];
   const document = openapiDocument(all, services.version);
   return { name: "admin", endpoints };

@@ -1,13 +1,18 @@
-// GET /experts, /stats and /debug/models. May import zod and core/.
+// GET /experts and /debug/models. May import zod and core/.
 import { z } from "zod";
 import type { Endpoint } from "../endpoint.ts";
-import { expertStatuses, lastErrorOf, viewExpert, viewExperts, type ExpertView } from "../expert-view.ts";
+import {
+  expertStatuses,
+  lastErrorOf,
+  placement,
+  placementBody,
+  viewExpert,
+  viewExperts,
+  type ExpertView,
+} from "../expert-view.ts";
 import type { ProbeResult, Services } from "../services.ts";
 import { probeObstacle } from "./probe-obstacle.ts";
-import { recentSummary, summaryBody } from "./summary.ts";
-
-/** What an expert without `max_model_len` gets at most. */
-const defaultContextTokens = 8192;
+import { summaryBody } from "./summary.ts";
 
 export const expertsResponse = z.object({
   experts: z.array(
@@ -18,10 +23,7 @@ export const expertsResponse = z.object({
       description: z.string(),
       status: z.enum(expertStatuses),
       size_bytes: z.int().nullable().describe("Of the file; null where it is missing or invalid."),
-      context_length: z
-        .int()
-        .nullable()
-        .describe("Tokens of each slot; null where neither file nor configuration say."),
+      ...placement,
       quantization: z.string().nullable(),
       priority: z.int(),
       use_cases: z.array(z.string()),
@@ -30,33 +32,6 @@ export const expertsResponse = z.object({
       error: z.string().nullable(),
     }),
   ),
-});
-
-const loadedExpert = z.object({ expert_id: z.string(), bytes: z.int(), leases: z.int(), waiting: z.int() });
-
-export const statsResponse = z.object({
-  uptime_s: z.number(),
-  version: z.string(),
-  engine: z.object({ name: z.string(), threads: z.int(), system_info: z.string() }),
-  router_stats: z.object({
-    num_experts: z.int(),
-    default_model: z.string(),
-    decisions: z.record(z.string(), z.int()).describe("Requests by what decided on the expert."),
-  }),
-  lazy_loading: z.object({
-    total_experts: z.int(),
-    loaded_count: z.int(),
-    loaded_experts: z.array(loadedExpert).describe("In memory, the embedding model too."),
-    budget_bytes: z.int(),
-    reserved_bytes: z.int(),
-    loads: z.int(),
-    load_failures: z.int(),
-    hits: z.int(),
-    evictions: z.int(),
-    waiting: z.int(),
-  }),
-  requests: recentSummary,
-  experts: z.record(z.string(), recentSummary),
 });
 
 const fileResponse = z.object({
@@ -80,13 +55,14 @@ export const debugResponse = z.object({
       expert_id: z.string(),
       status: z.enum(expertStatuses),
       file: fileResponse,
-      reserved_bytes: z.int(),
+      ...placement,
       leases: z.int(),
       waiting: z.int(),
-      load_progress: z.number().nullable(),
       pinned: z.boolean(),
       last_error: z.string().nullable(),
-      breaker: z.literal("closed"),
+      breaker: z
+        .enum(["closed", "open", "half_open"])
+        .describe("open: in quarantine, or waiting after loads that failed; half_open: the next request tries again."),
       last_good_answer_at: z.string().nullable(),
       probe: probeResponse,
     }),
@@ -105,14 +81,6 @@ export function expertEndpoints(services: Services): readonly Endpoint[] {
         const views = await viewExperts(services);
         return { kind: "json", body: { experts: views.map((view) => expertBody(view, services.defaultModel())) } };
       },
-    },
-    {
-      method: "get",
-      path: "/stats",
-      summary: "Routing, memory and request counts since the start",
-      tag: "Administration",
-      response: statsResponse,
-      handle: () => ({ kind: "json", body: statsBody(services) }),
     },
     {
       method: "get",
@@ -143,54 +111,13 @@ function expertBody(view: ExpertView, defaultModel: string): z.output<typeof exp
     description: expert.description,
     status: view.status,
     size_bytes: info?.sizeBytes ?? null,
-    context_length:
-      expert.contextTokens ?? (info === null ? null : Math.min(info.trainContextTokens, defaultContextTokens)),
+    ...placementBody(view),
     quantization: info?.quantization ?? expert.quantization,
     priority: expert.priority,
     use_cases: [...expert.useCases],
     parallel: expert.parallel,
     default: expert.id === defaultModel,
     error: lastErrorOf(view),
-  };
-}
-
-function statsBody(services: Services): z.output<typeof statsResponse> {
-  const pool = services.poolStatus();
-  const stats = services.stats();
-  const experts = services.experts();
-  const loaded = pool.models.filter((model) => model.state === "loaded");
-  return {
-    uptime_s: (services.clock.epochMs() - services.startedAtMs) / 1000,
-    version: services.version,
-    engine: {
-      name: services.engine.name,
-      threads: services.engine.threads,
-      system_info: services.engine.systemInfo,
-    },
-    router_stats: {
-      num_experts: experts.length,
-      default_model: services.defaultModel(),
-      decisions: { ...stats.routingSources },
-    },
-    lazy_loading: {
-      total_experts: experts.length,
-      loaded_count: loaded.length,
-      loaded_experts: loaded.map((model) => ({
-        expert_id: model.modelId,
-        bytes: model.reservedBytes,
-        leases: model.leases,
-        waiting: model.waiting,
-      })),
-      budget_bytes: pool.budgetBytes,
-      reserved_bytes: pool.reservedBytes,
-      loads: pool.counters.loads,
-      load_failures: pool.counters.loadFailures,
-      hits: pool.counters.hits,
-      evictions: pool.counters.evictions,
-      waiting: pool.models.reduce((sum, model) => sum + model.waiting, 0),
-    },
-    requests: summaryBody(stats.total),
-    experts: Object.fromEntries(experts.map((expert) => [expert.id, summaryBody(stats.experts[expert.id])])),
   };
 }
 
@@ -202,6 +129,12 @@ async function probeExpert(services: Services, expertId: string, signal: AbortSi
   if (obstacle !== null) return { ok: null, detail: obstacle, duration_ms: null };
   const result: ProbeResult = await services.probe(expertId, signal);
   return { ok: result.ok, detail: result.detail, duration_ms: result.durationMs };
+}
+
+function breakerOf({ model }: ExpertView, nowMs: number): "closed" | "open" | "half_open" {
+  if (model === undefined) return "closed";
+  if (model.quarantined || (model.retryAtMs !== null && model.retryAtMs > nowMs)) return "open";
+  return model.state === "failed" ? "half_open" : "closed";
 }
 
 function debugBody(
@@ -223,14 +156,12 @@ function debugBody(
       quantization: info?.quantization ?? null,
       has_chat_template: info?.hasChatTemplate ?? null,
     },
-    reserved_bytes: model?.reservedBytes ?? 0,
+    ...placementBody(view),
     leases: model?.leases ?? 0,
     waiting: model?.waiting ?? 0,
-    load_progress: model?.loadProgress ?? null,
     pinned: model?.pinned ?? false,
     last_error: lastErrorOf(view),
-    // Nothing opens it yet: a failed expert is tried again by the next request.
-    breaker: "closed",
+    breaker: breakerOf(view, services.clock.epochMs()),
     last_good_answer_at: summaryBody(services.stats().experts[expert.id]).last_success_at,
     probe,
   };

@@ -1,9 +1,17 @@
 // GET /health, /health/live, /health/ready and /health/experts/{id}. May import zod and core/.
 import { z } from "zod";
-import { clip, PublicError } from "../../core/errors.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { canServe, expertStatuses, lastErrorOf, viewExpert, viewExperts } from "../expert-view.ts";
+import {
+  canServe,
+  expertStatuses,
+  lastErrorOf,
+  placement,
+  placementBody,
+  viewExpert,
+  viewExperts,
+} from "../expert-view.ts";
 import type { Services } from "../services.ts";
+import { expertNotFound } from "./expert-not-found.ts";
 import { assessHealth, type Problem } from "./health.ts";
 import { recentSummary, summaryBody } from "./summary.ts";
 
@@ -34,6 +42,7 @@ export const expertHealthResponse = z.object({
   status: z.enum(expertStatuses),
   healthy: z.boolean(),
   last_error: z.string().nullable(),
+  ...placement,
   recent: recentSummary,
 });
 
@@ -108,7 +117,7 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
       async handle({ params }) {
         const id = params["id"] ?? "";
         const expert = services.resolveModel(id);
-        if (expert === undefined) throw expertNotFound(id, services);
+        if (expert === undefined) throw expertNotFound(id, services.experts());
         const view = await viewExpert(services, expert);
         const healthy = canServe(view.status);
         return {
@@ -119,6 +128,7 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
             status: view.status,
             healthy,
             last_error: lastErrorOf(view),
+            ...placementBody(view),
             recent: summaryBody(services.stats().experts[expert.id]),
           },
         };
@@ -129,14 +139,4 @@ export function healthEndpoints(services: Services): readonly Endpoint[] {
 
 function tell(problems: readonly Problem[], authorised: boolean): string[] {
   return problems.map(({ brief, full }) => (authorised ? full : brief));
-}
-
-function expertNotFound(id: string, services: Services): PublicError {
-  const known = services.experts().map((expert) => expert.id);
-  return new PublicError(`No expert is called ${JSON.stringify(clip(id))}. Known experts: ${known.join(", ")}.`, {
-    status: 404,
-    type: "not_found_error",
-    code: "expert_not_found",
-    shouldRetry: false,
-  });
 }

@@ -4,12 +4,15 @@ import type { Endpoint, StreamItem } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer-events.ts";
 import type { AnswerHead } from "./answer-head.ts";
+import { AwaitedStep } from "./awaited.ts";
 import { chatAnswer } from "./chat-answer.ts";
 import { closingChunk, openingChunk, textChunk, usageChunk } from "./chat-chunks.ts";
 import { chatBody, toChatRequest, type ChatBody } from "./chat-request.ts";
 import { answerHeaders, chatCompletion, chatCompletionChunk, modelErrors } from "./responses.ts";
 
-export function chatEndpoint(services: Pick<Services, "chat" | "clock">): Endpoint<ChatBody> {
+type Needs = Pick<Services, "chat" | "clock" | "poolStatus">;
+
+export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
   return {
     method: "post",
     path: "/v1/chat/completions",
@@ -26,10 +29,12 @@ export function chatEndpoint(services: Pick<Services, "chat" | "clock">): Endpoi
       const created = Math.floor(services.clock.epochMs() / 1000);
       const head = { id, created, routing: await takeRouting(events) };
       if (body.stream === true) {
+        const awaited = new AwaitedStep(services, head.routing);
         return {
           kind: "stream",
           headers: { "x-expert": head.routing.expertId },
-          items: chatItems(events, head, body.stream_options?.include_usage === true),
+          items: chatItems(events, head, body.stream_options?.include_usage === true, awaited),
+          awaited: () => awaited.text(),
         };
       }
       const answer = await readAnswer(head.routing, events);
@@ -46,10 +51,12 @@ async function* chatItems(
   events: AnswerEvents,
   firstHead: AnswerHead,
   includeUsage: boolean,
+  awaited: AwaitedStep,
 ): AsyncGenerator<StreamItem, void, void> {
   let head = firstHead;
   let opened = false;
   for await (const event of events) {
+    awaited.follow(event);
     if (event.type === "routing") {
       head = { ...head, routing: event.routing };
       continue;

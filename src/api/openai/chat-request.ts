@@ -6,6 +6,7 @@ import type { ChatMessage } from "../../engine/engine.ts";
 import { is, isEmpty, never, refuseUnsupported, unsupportedFields } from "../unsupported.ts";
 import { anyArray, checked, describe, optionalInteger, refuseArray, type Refusal } from "../validation.ts";
 import { generationParameters, modelParameter, toLimits, toModel, unsupportedInGeneration } from "./parameters.ts";
+import { schedulingParameters, toScheduling } from "./scheduling.ts";
 
 const maxMessages = 4096;
 const contentAllowed = "a string or an array of text parts";
@@ -64,6 +65,7 @@ export const chatBody = z.object({
   model: modelParameter,
   messages: checked(z.array(message).min(1).max(maxMessages), (value) => refuseArray(value, message, messageBounds)),
   ...generationParameters,
+  ...schedulingParameters,
   max_tokens: optionalInteger(1).describe("Absent: up to the end of the context."),
   max_completion_tokens: optionalInteger(1).describe("The newer name of max_tokens; wins over it."),
   ...unsupportedFields(unsupported),
@@ -81,6 +83,7 @@ export function toChatRequest(body: ChatBody): ChatRequest {
     forceRouting: body.use_semantic_router === true,
     messages: body.messages.map(toMessage),
     ...toLimits(body, body.max_completion_tokens ?? body.max_tokens ?? null),
+    scheduling: toScheduling(body),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Endpoint, StreamItem } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer-events.ts";
 import type { AnswerHead } from "./answer-head.ts";
+import { AwaitedStep } from "./awaited.ts";
 import {
   completionAnswer,
   completionClosingChunk,
@@ -20,7 +21,9 @@ import { addTimings } from "./usage.ts";
 /** Starts the answer to a further prompt. */
 type StartAnswer = () => AnswerEvents;
 
-export function completionEndpoint(services: Pick<Services, "chat" | "clock">): Endpoint<CompletionBody> {
+type Needs = Pick<Services, "chat" | "clock" | "poolStatus">;
+
+export function completionEndpoint(services: Needs): Endpoint<CompletionBody> {
   return {
     method: "post",
     path: "/v1/completions",
@@ -43,10 +46,12 @@ export function completionEndpoint(services: Pick<Services, "chat" | "clock">): 
         return () => services.chat.complete({ ...request, model: head.routing.expertId }, signal);
       });
       if (body.stream === true) {
+        const awaited = new AwaitedStep(services, head.routing);
         return {
           kind: "stream",
           headers: { "x-expert": head.routing.expertId },
-          items: completionItems(first, others, head, body.stream_options?.include_usage === true),
+          items: completionItems(first, others, head, body.stream_options?.include_usage === true, awaited),
+          awaited: () => awaited.text(),
         };
       }
       const answers = [await readAnswer(head.routing, first)];
@@ -70,12 +75,14 @@ async function* completionItems(
   others: readonly StartAnswer[],
   firstHead: AnswerHead,
   includeUsage: boolean,
+  awaited: AwaitedStep,
 ): AsyncGenerator<StreamItem, void, void> {
   let head = firstHead;
   let opened = false;
   const timings: AnswerTimings[] = [];
   for (const [index, start] of [() => first, ...others].entries()) {
     for await (const event of start()) {
+      awaited.follow(event);
       if (event.type === "routing") {
         head = { ...head, routing: event.routing };
         continue;

@@ -5,6 +5,7 @@ import type { CompletionRequest } from "../../chat/contract.ts";
 import { is, isEmpty, never, refuseUnsupported, unsupportedFields } from "../unsupported.ts";
 import { optionalInteger } from "../validation.ts";
 import { generationParameters, modelParameter, toLimits, toModel, unsupportedInGeneration } from "./parameters.ts";
+import { schedulingParameters, toScheduling } from "./scheduling.ts";
 import { inputField, textOrTokens, type TextOrTokens } from "./text-or-tokens.ts";
 
 /** OpenAI's default for this endpoint. */
@@ -23,6 +24,7 @@ export const completionBody = z.object({
   model: modelParameter,
   prompt: textOrTokens(128).describe("Text as it stands, no chat template. Several prompts give one choice each."),
   ...generationParameters,
+  ...schedulingParameters,
   max_tokens: optionalInteger(1).describe(`Absent: ${defaultMaxTokens}.`),
   ...unsupportedFields(unsupported),
 });
@@ -36,11 +38,14 @@ export function toCompletionRequests(body: CompletionBody): readonly [Completion
     model: body.use_semantic_router === true ? null : toModel(body.model),
     ...toLimits(body, body.max_tokens ?? defaultMaxTokens),
   };
+  const scheduling = toScheduling(body);
   const [first, ...others] = body.prompt;
   const request = (prompt: TextOrTokens, index: number): CompletionRequest => ({
     ...common,
     prompt,
     promptField: inputField("prompt", index, body.prompt.length),
+    // What follows the last prompt: between two of them the expert must not be unloaded.
+    scheduling: index === others.length ? scheduling : { ...scheduling, keepAliveMs: null },
   });
   return [request(first, 0), ...others.map((prompt, index) => request(prompt, index + 1))];
 }

@@ -4,6 +4,7 @@ import type { EmbeddingRequest } from "../../chat/contract.ts";
 import { invalidRequest } from "../../core/errors.ts";
 import { optionalInteger } from "../validation.ts";
 import { toModel } from "./parameters.ts";
+import { schedulingParameters, toScheduling } from "./scheduling.ts";
 import { inputField, textOrTokens } from "./text-or-tokens.ts";
 
 export const embeddingBody = z.object({
@@ -11,6 +12,7 @@ export const embeddingBody = z.object({
   input: textOrTokens(2048),
   encoding_format: z.enum(["float", "base64"]).nullish().describe("base64: little-endian 32-bit floats."),
   dimensions: optionalInteger(1).describe("Only the model's own number is accepted."),
+  ...schedulingParameters,
   user: z.string().nullish().describe("Ignored."),
 });
 
@@ -23,5 +25,5 @@ export function toEmbeddingRequest(body: EmbeddingBody): EmbeddingRequest {
     const param = inputField("input", empty, body.input.length);
     throw invalidRequest(`${param} must be a non-empty string; received "".`, param);
   }
-  return { model: toModel(body.model), inputs: body.input };
+  return { model: toModel(body.model), inputs: body.input, scheduling: toScheduling(body) };
 }

@@ -1,5 +1,5 @@
 // The entries of GET /v1/models: the experts, their aliases, and `auto`.
-import { canServe, type ExpertView } from "../expert-view.ts";
+import { canServe, placementBody, type ExpertView } from "../expert-view.ts";
 
 /** `id`: the expert's own, or the alias under which it is listed. */
 export function modelBody(id: string, view: ExpertView, created: number) {
@@ -17,6 +17,7 @@ export function modelBody(id: string, view: ExpertView, created: number) {
       file.state === "present"
         ? { n_ctx_train: file.info.trainContextTokens, n_params: file.info.parameterCount, size: file.info.sizeBytes }
         : null,
+    ...placementBody(view),
   };
 }
 

@@ -1,7 +1,7 @@
 // The bodies that this dialect answers with, as schemas: for openapi.json, and for tests to hold the converters to.
 // May import zod.
 import { z } from "zod";
-import { expertStatuses } from "../expert-view.ts";
+import { expertStatuses, placement } from "../expert-view.ts";
 
 const count = z.int().min(0);
 const finishReason = z.enum(["stop", "length"]);
@@ -43,7 +43,7 @@ export const modelErrors = {
   404: "No such model; the message lists the known ones",
   429: "The queue is full; Retry-After says when to come back",
   503: "Loading failed or the server is shutting down; Retry-After says when to come back, where that helps",
-  507: "The model is larger than the memory budget",
+  507: "The model is larger than the memory budget, or the machine lacks the memory",
 } as const;
 
 /** Headers of a generated answer. */
@@ -132,6 +132,8 @@ export const model = z.object({
     .object({ n_ctx_train: count, n_params: count, size: count.describe("Bytes of the file.") })
     .nullable()
     .describe("Null where the file is missing or invalid."),
+  // Absent from `auto`.
+  ...z.object(placement).partial().shape,
 });
 
 export const models = z.object({ object: z.literal("list"), data: z.array(model) });

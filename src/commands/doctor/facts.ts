@@ -3,13 +3,14 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { createServer } from "node:net";
-import { basename } from "node:path";
+import { dirname } from "node:path";
 import type { AppConfig, ConfigSource } from "../../config/config.ts";
 import { describeSource, type SourceDescription } from "../../config/describe-source.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Engine, EngineDescription, ModelFileInfo } from "../../engine/engine.ts";
 import { ModelFiles } from "../../engine/model-files.ts";
-import type { Manifest } from "../../experts/manifest.ts";
+import { stateFolderOf } from "../../engine/state-folder.ts";
+import { downloadIdOf, loadManifest } from "../../experts/manifest.ts";
 import { readKernelFile } from "../../machine/files.ts";
 import {
   type Machine,
@@ -28,7 +29,16 @@ export interface DoctorFacts {
   readonly memoryLimitBytes: number;
   readonly threads: ThreadRecommendation;
   readonly engine: EngineFacts;
+  readonly stateFolder: StateFolderFacts;
   readonly config: ConfigFacts | { readonly problem: string };
+}
+
+/** Where the server keeps what it learns of model files. */
+export interface StateFolderFacts {
+  /** Null: the environment names none. */
+  readonly path: string | null;
+  /** Why nothing can be kept; null where it can. */
+  readonly problem: string | null;
 }
 
 export type EngineFacts =
@@ -62,13 +72,14 @@ export interface ModelFacts {
   readonly id: string;
   readonly path: string;
   readonly keep: boolean;
-  /** The manifest knows where this very file comes from. */
-  readonly fetchable: boolean;
+  /** The id that ./download-model.sh takes to bring this very file; null where none does. */
+  readonly downloadId: string | null;
   readonly file: FileFacts;
 }
 
 export type FileFacts =
-  | { readonly state: "missing" | "unreadable" | "invalid"; readonly reason: string }
+  /** `folder`: one that does not hold just one model, so that nobody can say which is meant. */
+  | { readonly state: "missing" | "unreadable" | "invalid" | "folder"; readonly reason: string }
   /** There, but without an engine nobody can say more. */
   | { readonly state: "unchecked"; readonly sizeBytes: number }
   | {
@@ -81,7 +92,10 @@ export type FileFacts =
 export interface FactSources {
   loadConfig(): AppConfig | Promise<AppConfig>;
   createEngine(): Promise<Engine>;
-  loadManifest(): Promise<Manifest>;
+  /** Of the manifest; the files that it brings lie beside it. */
+  readonly manifestPath: string;
+  /** Says where the state folder is. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The folder that holds /proc and /sys. */
   readonly root: string;
 }
@@ -104,6 +118,7 @@ export async function gatherFacts(sources: FactSources): Promise<DoctorFacts> {
         "engine" in started
           ? { description: started.engine.description, cpuVariant: mappedCpuVariant(sources.root) }
           : started,
+      stateFolder: await gatherStateFolder(sources.env),
       config: await gatherConfig(sources, engine, machine),
     };
   } finally {
@@ -125,17 +140,13 @@ async function gatherConfig(
   }
   const { embedder, server } = config;
   // Without a manifest nothing can be fetched by name: that is all there is to know here.
-  const known = await sources.loadManifest().then(
-    (manifest) => manifest.experts,
-    () => [],
-  );
-  const fetchable = (id: string, path: string) =>
-    known.some(({ expertId, files }) => expertId === id && files.some(({ file }) => file === basename(path)));
+  const manifest = await loadManifest(sources.manifestPath).catch(() => null);
+  const downloadId = downloadIdOf(manifest, dirname(sources.manifestPath));
   const experts: ModelFacts[] = [];
   // One after the other: the files may be large and the disk slow.
   for (const { id, modelPath: path, keep, contextTokens, parallel: slots } of config.experts) {
     const file = await gatherFile(path, engine, { purpose: "text", contextTokens, slots });
-    experts.push({ id, path, keep, fetchable: fetchable(id, path), file });
+    experts.push({ id, path, keep, downloadId: downloadId(path), file });
   }
   return {
     source: config.source,
@@ -152,8 +163,12 @@ async function gatherConfig(
             id: embedder.id,
             path: embedder.modelPath,
             keep: true,
-            fetchable: fetchable(embedder.id, embedder.modelPath),
-            file: await gatherFile(embedder.modelPath, engine, { purpose: "embedding", contextTokens: null, slots: 1 }),
+            downloadId: downloadId(embedder.modelPath),
+            file: await gatherFile(embedder.modelPath, engine, {
+              purpose: "embedding",
+              contextTokens: embedder.contextTokens,
+              slots: 1,
+            }),
           },
     host: server.host,
     port: server.port,
@@ -173,20 +188,37 @@ async function gatherFile(
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "EACCES" || code === "EPERM") return { state: "unreadable", reason: `${path} may not be read` };
   }
+  const entry = await stat(path).catch(() => null);
   if (engine === null) {
-    const file = await stat(path).catch(() => null);
-    if (file === null) return { state: "missing", reason: `${path} does not exist` };
-    return file.isFile()
-      ? { state: "unchecked", sizeBytes: file.size }
+    if (entry === null) return { state: "missing", reason: `${path} does not exist` };
+    if (entry.isDirectory()) return { state: "folder", reason: `${path} is a folder` };
+    return entry.isFile()
+      ? { state: "unchecked", sizeBytes: entry.size }
       : { state: "invalid", reason: `${path} is not a file` };
   }
-  const file = await new ModelFiles(engine).look(path);
-  if (file.state !== "present") return file;
+  const file = await new ModelFiles(engine).look(path, spec.purpose);
+  if (file.state !== "present") return entry?.isDirectory() === true ? { state: "folder", reason: file.reason } : file;
   const prediction = await engine.predictBytes({ path, ...spec }).then(
     (bytes) => ({ bytes }),
     (error: unknown) => ({ problem: messageOf(error) }),
   );
   return { state: "valid", info: file.info, prediction };
+}
+
+/** Nothing is made: a folder that is not there yet is judged by the nearest one above it that is. */
+async function gatherStateFolder(env: FactSources["env"]): Promise<StateFolderFacts> {
+  const path = stateFolderOf(env);
+  if (path === null) return { path, problem: "the environment names none" };
+  for (let folder = path; ; folder = dirname(folder)) {
+    const entry = await stat(folder).catch(() => null);
+    if (entry === null && folder !== dirname(folder)) continue;
+    if (entry?.isDirectory() !== true) return { path, problem: `${folder} is no folder` };
+    const problem = await access(folder, constants.W_OK | constants.X_OK).then(
+      () => null,
+      () => `this user may not write ${folder}`,
+    );
+    return { path, problem };
+  }
 }
 
 /** The `zen4` of a mapped `libggml-cpu-zen4.so`: the engine's library loads one of several at its start. */

@@ -10,7 +10,8 @@ import { type Finding, finding } from "./finding.ts";
 const minimumNode = [20, 19] as const;
 const smallMemoryBytes = 2 ** 30;
 
-export function machineFindings({ nodeVersion, machine, memoryLimitBytes, threads }: DoctorFacts): Finding[] {
+export function machineFindings(facts: DoctorFacts): Finding[] {
+  const { nodeVersion, machine, memoryLimitBytes, threads, stateFolder } = facts;
   const { cpu, cgroup, memory } = machine;
   const about = finding.bind(null, "Machine");
   const findings: Finding[] = [];
@@ -59,7 +60,7 @@ export function machineFindings({ nodeVersion, machine, memoryLimitBytes, thread
         })
       : about("Memory", "ok", "memory", amounts.join(", ")),
   );
-  findings.push(swapFinding(memory));
+  findings.push(swapFinding(memory), stateFolderFinding(stateFolder));
   return findings;
 }
 
@@ -108,6 +109,14 @@ function swapFinding({ swapTotalBytes, swapUsedBytes }: DoctorFacts["machine"]["
         advice: "Stop other programs or lower lazy_loading.ram_budget; `sysctl vm.swappiness=1` keeps models in RAM.",
       })
     : finding("Machine", "Swap", "ok", "swap", message);
+}
+
+function stateFolderFinding({ path, problem }: DoctorFacts["stateFolder"]): Finding {
+  if (problem === null) return finding("Machine", "State folder", "ok", "state_folder", path ?? "none");
+  const message = `${path ?? "none"}: ${problem}, so every start proves the model files anew and predicts their memory`;
+  return finding("Machine", "State folder", "warning", "state_folder_unusable", message, {
+    advice: "Set GGUF_EXPERTS_STATE_DIR to a folder that this user may write.",
+  });
 }
 
 export function engineFindings({ engine }: DoctorFacts): Finding[] {

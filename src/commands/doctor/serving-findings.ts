@@ -131,15 +131,17 @@ export function expertFindings(config: ConfigFacts): Finding[] {
   return findings;
 }
 
-function modelFinding({ id, path, file, fetchable }: ModelFacts, budgetBytes: number): Finding {
+function modelFinding({ id, path, file, downloadId }: ModelFacts, budgetBytes: number): Finding {
   const about = finding.bind(null, "Experts", id);
-  const replace = fetchable
-    ? `Delete it, then fetch it again: ./download-model.sh ${id}`
-    : "Put a whole GGUF file in its place, or correct its model_path.";
+  const replace =
+    downloadId === null
+      ? "Put a whole GGUF file in its place, or correct its model_path."
+      : `Delete it, then fetch it again: ./download-model.sh ${downloadId}`;
   switch (file.state) {
     case "missing":
       return about("error", "model_missing", `missing: ${file.reason}`, {
-        advice: fetchable ? `./download-model.sh ${id}` : "Put the file there, or correct its model_path.",
+        advice:
+          downloadId === null ? "Put the file there, or correct its model_path." : `./download-model.sh ${downloadId}`,
       });
     case "unreadable":
       return about("error", "model_unreadable", `unreadable: ${file.reason}`, {
@@ -148,6 +150,10 @@ function modelFinding({ id, path, file, fetchable }: ModelFacts, budgetBytes: nu
     case "invalid":
       return about("error", "model_invalid", `invalid: ${file.reason}`, {
         advice: replace,
+      });
+    case "folder":
+      return about("error", "model_is_folder", `a folder: ${file.reason}`, {
+        advice: "Write the path of one GGUF file as its model_path; a folder will do where it holds just one.",
       });
     case "unchecked":
       return about(
