@@ -1,37 +1,62 @@
 // The composition root: the only place that names the concrete engine, pool, router, telemetry and dialects, and puts them
 // together. May import everything below.
 import { dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { adminDialect } from "./api/admin/dialect.ts";
 import { openaiDialect } from "./api/openai/dialect.ts";
-import type { Services } from "./api/services.ts";
+import type { ReloadReport, Services } from "./api/services.ts";
 import { createChatService } from "./chat/chat-service.ts";
 import type { ChatService } from "./chat/contract.ts";
 import { probe } from "./chat/probe.ts";
+import { compareConfigs, restartNotices, summariseChanges } from "./config/compare.ts";
 import type { AppConfig } from "./config/config.ts";
+import { describeSource } from "./config/describe-source.ts";
+import { exposureWarning } from "./config/exposure.ts";
+import { ConfigError, reloadConfig } from "./config/load.ts";
+import { warmUpIds } from "./config/warm-up.ts";
 import { formatBytes } from "./core/bytes.ts";
 import { systemClock } from "./core/clock.ts";
-import { type Logger, silentLogger } from "./core/log.ts";
+import { messageOf, PublicError } from "./core/errors.ts";
+import { type AdjustableLogger, type Logger, silentLogger } from "./core/log.ts";
+import { oneAtATime } from "./core/one-at-a-time.ts";
+import type { PoolEvent } from "./core/pool-event.ts";
+import { describePoolEvent } from "./core/pool-event-text.ts";
 import { packageVersion } from "./core/version.ts";
 import type { Engine } from "./engine/engine.ts";
+import { type FileIdentity, FileMemory } from "./engine/file-memory.ts";
+import { createFileProver } from "./engine/llama/file-proof.ts";
 import { createLlamaEngine } from "./engine/llama/llama-engine.ts";
 import { ModelFiles } from "./engine/model-files.ts";
+import { stateFolderOf } from "./engine/state-folder.ts";
 import { ExpertCatalogue } from "./experts/catalogue.ts";
 import type { Expert } from "./experts/expert.ts";
 import { loadManifest, missingFileAdvice, packageManifestPath } from "./experts/manifest.ts";
-import { createHttpApp, type HttpApp } from "./http/app.ts";
-import { ramBudgetBytes, readMachine, recommendedThreads } from "./machine/machine.ts";
-import { EnginePool, type PoolModel } from "./pool/model-pool.ts";
+import { createHttpApp, type HttpApp, type RunningRequest } from "./http/app.ts";
+import { availableMemory, memoryReserveBytes } from "./machine/available-memory.ts";
+import { memoryLimitBytes, ramBudgetBytes, readMachine, recommendedThreads } from "./machine/machine.ts";
+import { EnginePool, type EnginePoolOptions, type PoolModel } from "./pool/model-pool.ts";
 import { createKeywordRouter } from "./routing/keyword-router.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { RequestStats } from "./telemetry/request-stats.ts";
 
+/** How long a model that left the configuration can still be leased by requests that were routed to it before. */
+const removalGraceMs = 5000;
+
 export interface App {
+  /** Answers by the configuration that is in force when a request comes. */
   readonly http: HttpApp;
-  readonly services: Services;
+  readonly services: Pick<Services, "poolStatus">;
+  /** The one in force. */
+  config(): AppConfig;
   /** What the operator should know at the start, a line each. */
   describe(): Promise<AppDescription>;
   /** Loads what the configuration wants in memory from the start; failures are logged, never thrown. */
   warmUp(): Promise<void>;
+  /**
+   * Reads the configuration again and serves by it; running and waiting requests are not touched. Logs what changed, and
+   * what was wrong. Rejects with a PublicError that names every problem; then the old configuration stays in force.
+   */
+  reload(): Promise<ReloadReport>;
   /** From now on health says "draining" and new work is refused. */
   drain(): void;
   /** Waits for the leases that are out, at most `deadlineMs`, then frees the models and the engine. */
@@ -43,59 +68,207 @@ export interface AppDescription {
   readonly warnings: readonly string[];
 }
 
+export interface AppOptions extends Partial<Pick<EnginePoolOptions, "quarantined" | "onActivity">> {
+  /** An operator ended this model's quarantine. */
+  readonly onLifted?: (modelId: string) => void;
+  /** What the command line says: wins over the configuration, also over one that is read later. */
+  readonly host?: string | null;
+  readonly port?: number | null;
+}
+
 /** The engine as this machine should run it. */
 export async function createEngine(log: Logger = silentLogger): Promise<Engine> {
   const { cpu, cgroup } = readMachine();
   return createLlamaEngine({ threads: recommendedThreads(cpu, cgroup).threads, log });
 }
 
-export async function createApp(config: AppConfig, log: Logger): Promise<App> {
-  const engine = await createEngine(log);
-  const core = await assemble(config, engine, log);
-  const { pool, files, chat, stats, metrics, catalogue } = core;
+export async function createApp(loaded: AppConfig, log: AdjustableLogger, options: AppOptions = {}): Promise<App> {
+  const withOverrides = (config: AppConfig): AppConfig => {
+    const { host, port } = config.server;
+    return { ...config, server: { ...config.server, host: options.host ?? host, port: options.port ?? port } };
+  };
+  const started = withOverrides(loaded);
+  const shared = await createShared(started, await createEngine(log), log, options);
+  const { engine, pool, files, stats, metrics } = shared;
+  const running = new Set<RunningRequest>();
+  const startedAtMs = systemClock.epochMs();
   let draining = false;
 
-  const pathOf = (modelId: string) =>
-    catalogue.find(modelId)?.modelPath ?? (modelId === config.embedder?.id ? config.embedder.modelPath : modelId);
+  /** All that depends on the configuration, as one value: a request sees the old one or the new one, never a mixture. */
+  const createServing = (config: AppConfig): Serving => {
+    const { catalogue, chat } = createUseCases(config, shared, log);
+    const modelPathOf = (modelId: string) =>
+      catalogue.find(modelId)?.modelPath ?? (modelId === config.embedder?.id ? config.embedder.modelPath : modelId);
+    const services: Services = {
+      version: packageVersion,
+      startedAtMs,
+      clock: systemClock,
+      chat,
+      engine: engine.description,
+      experts: () => catalogue.experts,
+      embedder: () => config.embedder,
+      defaultModel: () => config.defaultModel,
+      resolveModel: (name) => catalogue.find(name),
+      poolStatus: () => pool.status(),
+      poolEvents: () => pool.events(),
+      loadExpert: async (modelId, signal) => {
+        const lease = await pool.acquire(modelId, { signal });
+        lease.release();
+      },
+      unloadExpert: (modelId) => pool.unload(modelId),
+      liftQuarantine: (modelId) => {
+        const lifted = pool.lift(modelId);
+        if (lifted) options.onLifted?.(modelId);
+        // A file that failed its proof gets another one too.
+        void files.forgetProof(modelPathOf(modelId)).catch(() => {});
+        return lifted;
+      },
+      reload: async () => reload(),
+      fileState: (modelId) => files.look(modelPathOf(modelId), modelId === config.embedder?.id ? "embedding" : "text"),
+      stats: () => stats.snapshot(),
+      metricsText: () => metrics.text(),
+      probe: (modelId, signal) => probe(chat, modelId, systemClock, signal),
+      isDraining: () => draining,
+    };
+    const openai = openaiDialect(services);
+    const dialects = [openai, adminDialect(services, openai.endpoints)];
+    return { config, http: createHttpApp({ dialects, server: config.server, clock: systemClock, log, running }) };
+  };
+  let serving = createServing(started);
 
-  const services: Services = {
-    version: packageVersion,
-    startedAtMs: systemClock.epochMs(),
-    clock: systemClock,
-    chat,
-    engine: engine.description,
-    experts: () => catalogue.experts,
-    embedder: () => config.embedder,
-    defaultModel: () => config.defaultModel,
-    resolveModel: (name) => catalogue.find(name),
-    poolStatus: () => pool.status(),
-    fileState: (modelId) => files.look(pathOf(modelId)),
-    stats: () => stats.snapshot(),
-    metricsText: () => metrics.text(),
-    probe: (modelId, signal) => probe(chat, modelId, systemClock, signal),
-    isDraining: () => draining,
+  const configuredPool = new ConfiguredPool(pool, started);
+  // Not waited for: the port is to answer while slow disks are looked at.
+  let identities = fileIdentities(started, files);
+  const warmUp = async (ids: readonly string[]) => {
+    await pool.refreshFiles();
+    await pool.warmUp(ids);
   };
 
-  const openai = openaiDialect(services);
-  const admin = adminDialect(services, openai.endpoints);
+  const reload = oneAtATime(async (): Promise<ReloadReport> => {
+    try {
+      if (draining) throw refusedWhileDraining();
+      const before = serving.config;
+      const config = withOverrides(
+        await reloadConfig(before.source, { env: process.env, workingDirectory: process.cwd() }),
+      );
+      // Built before anything is changed: what fails here leaves all as it was.
+      const next = createServing(config);
+      const oldFiles = await identities;
+      const newFiles = await fileIdentities(config, files);
+      // From here on nothing is awaited, so that no request finds the pool without the models that it may name.
+      configuredPool.reconfigure(config);
+      serving = next;
+      log.setLevel(config.server.logLevel);
+      const changes = compareConfigs(before, config, differing(oldFiles, newFiles));
+      identities = Promise.resolve(newFiles);
+      const summary = summariseChanges(before, config, changes);
+      const source = describeSource(config);
+      const { warnings } = await describeApp(config, engine, files);
+      const report: ReloadReport = {
+        source: { path: config.source.path, resolvedPath: config.source.resolvedPath },
+        expertsBefore: before.experts.length,
+        experts: config.experts.length,
+        summary,
+        ...changes,
+        warnings: [...(source.warning === null ? [] : [source.warning]), ...config.warnings, ...warnings],
+        restart: restartNotices(started, config),
+      };
+      for (const line of [...source.lines, `configuration reloaded: ${summary}`]) log.info({}, line);
+      for (const warning of [...report.warnings, ...report.restart]) log.warn({}, warning);
+      const wasWarm = new Set(warmUpIds(before).filter((id) => !changes.changed.includes(id)));
+      void warmUp(warmUpIds(config).filter((id) => !wasWarm.has(id)));
+      return report;
+    } catch (error) {
+      const problems = error instanceof ConfigError ? error.message.split("\n") : [messageOf(error)];
+      for (const problem of problems) log.error({}, problem);
+      log.error({}, "the configuration was not reloaded: the old one stays in force");
+      throw error instanceof ConfigError ? badConfig(problems) : error;
+    }
+  });
+
   return {
-    http: createHttpApp({ dialects: [openai, admin], server: config.server, clock: systemClock, log }),
-    services,
-    describe: () => describeApp(config, engine, files),
-    warmUp: async () => {
-      await pool.refreshFiles();
-      await pool.warmUp(warmUpIds(config));
+    http: {
+      fetch: (request, bindings) => serving.http.fetch(request, bindings),
+      request: (path, init) => serving.http.request(path, init),
+      abortAll: (error) => serving.http.abortAll(error),
     },
+    services: { poolStatus: () => pool.status() },
+    config: () => serving.config,
+    describe: () => describeApp(serving.config, engine, files),
+    warmUp: () => warmUp(warmUpIds(serving.config)),
+    reload,
     drain: () => {
       draining = true;
     },
     close: async (deadlineMs) => {
       draining = true;
-      await pool.close(deadlineMs);
-      // A lease that is still out after the deadline uses its model: the process's end frees it, nothing before.
-      if (pool.status().models.every(({ leases }) => leases === 0)) await engine.dispose();
+      configuredPool.dispose();
+      await closeShared(shared, deadlineMs);
     },
   };
+}
+
+interface Serving {
+  readonly config: AppConfig;
+  readonly http: HttpApp;
+}
+
+/** The pool as configurations follow one another. */
+class ConfiguredPool {
+  readonly #pool: EnginePool;
+  /** Models that left the configuration: requests that chose one of them before may still be on their way to the pool. */
+  readonly #departing = new Map<string, { readonly model: PoolModel; readonly cancelTimer: () => void }>();
+  #config: AppConfig;
+
+  constructor(pool: EnginePool, config: AppConfig) {
+    this.#pool = pool;
+    this.#config = config;
+  }
+
+  reconfigure(config: AppConfig): void {
+    const ids = new Set(poolModels(config).map(({ id }) => id));
+    for (const model of poolModels(this.#config)) {
+      if (ids.has(model.id)) continue;
+      const cancelTimer = systemClock.setTimer(removalGraceMs, () => {
+        this.#departing.delete(model.id);
+        this.#apply();
+      });
+      this.#departing.set(model.id, { model: { ...model, keep: false }, cancelTimer });
+    }
+    for (const id of ids) {
+      this.#departing.get(id)?.cancelTimer();
+      this.#departing.delete(id);
+    }
+    this.#config = config;
+    this.#apply();
+  }
+
+  dispose(): void {
+    for (const { cancelTimer } of this.#departing.values()) cancelTimer();
+    this.#departing.clear();
+  }
+
+  #apply(): void {
+    const departing = [...this.#departing.values()].map(({ model }) => model);
+    this.#pool.reconfigure({ ...poolSettings(this.#config), models: [...poolModels(this.#config), ...departing] });
+  }
+}
+
+/** By model id; null for a file that cannot be used. */
+type FileIdentities = ReadonlyMap<string, FileIdentity | null>;
+
+async function fileIdentities(config: AppConfig, files: ModelFiles): Promise<FileIdentities> {
+  const found = new Map<string, FileIdentity | null>();
+  for (const { id, spec } of poolModels(config)) {
+    const file = await files.look(spec.path, spec.purpose);
+    found.set(id, file.state === "present" ? file.identity : null);
+  }
+  return found;
+}
+
+/** Ids of the models whose file, at whatever path, is not what it was. */
+function differing(before: FileIdentities, now: FileIdentities): ReadonlySet<string> {
+  return new Set([...now].flatMap(([id, identity]) => (isDeepStrictEqual(before.get(id), identity) ? [] : [id])));
 }
 
 /** The server's own chat path without a server, for the terminal. */
@@ -104,16 +277,80 @@ export async function openChat(config: AppConfig): Promise<{
   readonly experts: readonly Expert[];
   close(): Promise<void>;
 }> {
-  const engine = await createEngine();
-  const { chat, pool } = await assemble(config, engine, silentLogger);
+  const shared = await createShared(config, await createEngine(), silentLogger);
   return {
-    service: chat,
+    service: createUseCases(config, shared, silentLogger).chat,
     experts: config.experts,
-    close: async () => {
-      await pool.close(config.server.drainTimeoutMs);
-      await engine.dispose();
+    close: () => closeShared(shared, config.server.drainTimeoutMs),
+  };
+}
+
+/** What outlives a configuration: the models in memory, what is known of their files, and the counts. */
+interface Shared {
+  readonly engine: Engine;
+  readonly files: ModelFiles;
+  readonly pool: EnginePool;
+  readonly stats: RequestStats;
+  readonly metrics: ReturnType<typeof createMetrics>;
+  /** Resolves when what was learnt of files is on disk and no process of ours is left. */
+  dispose(): Promise<void>;
+}
+
+async function createShared(
+  config: AppConfig,
+  engine: Engine,
+  log: Logger,
+  { quarantined = new Map(), onActivity = () => {} }: AppOptions = {},
+): Promise<Shared> {
+  const memory = await FileMemory.open(stateFolderOf(process.env), log);
+  const prover = createFileProver({ engineName: engine.description.name });
+  const files = new ModelFiles(engine, await missingAdvice(), { prover, memory });
+  const stats = new RequestStats(systemClock);
+  const metrics = createMetrics(() => pool.status());
+  const reserveBytes = memoryReserveBytes(memoryLimitBytes(readMachine()));
+  const pool: EnginePool = new EnginePool({
+    ...poolSettings(config),
+    models: poolModels(config),
+    engine,
+    files,
+    fileMemory: memory,
+    clock: systemClock,
+    logger: log,
+    availableBytes: () => availableForModels(reserveBytes),
+    memoryReserveBytes: reserveBytes,
+    onEvent: (event) => {
+      stats.poolEvent(event);
+      metrics.poolEvent(event);
+      log[levelOf(event)]({ event: event.type }, describePoolEvent(event));
+    },
+    onActivity,
+    quarantined,
+  });
+  return {
+    engine,
+    files,
+    pool,
+    stats,
+    metrics,
+    dispose: async () => {
+      await prover.dispose();
+      await memory.saved();
     },
   };
+}
+
+/** Where tasks stand still for want of memory, less than the reserve counts as available: idle models go. */
+function availableForModels(reserveBytes: number): number | null {
+  const { availableBytes, pressured } = availableMemory();
+  return availableBytes !== null && pressured ? Math.min(availableBytes, reserveBytes - 1) : availableBytes;
+}
+
+async function closeShared(shared: Shared, deadlineMs: number): Promise<void> {
+  const { engine, pool } = shared;
+  await pool.close(deadlineMs);
+  await shared.dispose();
+  // A lease that is still out after the deadline uses its model: the process's end frees it, nothing before.
+  if (pool.status().models.every(({ leases }) => leases === 0)) await engine.dispose();
 }
 
 /** Without a readable manifest no file can be fetched by name: that is all there is to say of it here. */
@@ -122,22 +359,8 @@ async function missingAdvice(): Promise<(path: string) => string> {
   return missingFileAdvice(manifest, dirname(packageManifestPath));
 }
 
-async function assemble(config: AppConfig, engine: Engine, log: Logger) {
-  const clock = systemClock;
+function createUseCases(config: AppConfig, { pool, files, stats, metrics }: Shared, log: Logger) {
   const catalogue = new ExpertCatalogue(config.experts);
-  const files = new ModelFiles(engine, await missingAdvice());
-  const pool = new EnginePool({
-    engine,
-    files,
-    models: poolModels(config),
-    clock,
-    logger: log,
-    budgetBytes: ramBudgetBytes(config.memory, readMachine()).bytes,
-    maxLoadedExperts: config.memory.maxLoadedExperts,
-    autoUnloadAfterMs: config.memory.autoUnloadAfterMs,
-  });
-  const stats = new RequestStats(clock);
-  const metrics = createMetrics(() => pool.status());
   const router = createKeywordRouter({
     experts: config.experts,
     threshold: config.routing.threshold,
@@ -149,14 +372,51 @@ async function assemble(config: AppConfig, engine: Engine, log: Logger) {
     pool,
     files,
     router,
-    clock,
+    clock: systemClock,
     record: (record) => {
       stats.record(record);
       metrics.record(record);
       log.info({ ...record }, "request");
     },
   });
-  return { catalogue, files, pool, stats, metrics, chat };
+  return { catalogue, chat };
+}
+
+function levelOf(event: PoolEvent): keyof Logger {
+  switch (event.type) {
+    case "load_failed":
+    case "quarantined":
+      return "error";
+    case "context_reduced":
+    case "memory_short":
+      return "warn";
+    case "granted":
+    case "refused":
+    case "unload_finished":
+    case "reconfigured":
+      // The request's own line tells it, or the reload's.
+      return "debug";
+    case "proof_started":
+    case "proof_finished":
+    case "load_started":
+    case "load_finished":
+    case "load_abandoned":
+    case "unload_started":
+    case "draining_started":
+    case "quarantine_lifted":
+      return "info";
+  }
+}
+
+function poolSettings({ memory, scheduling }: AppConfig) {
+  return {
+    budgetBytes: ramBudgetBytes(memory, readMachine()).bytes,
+    maxLoadedExperts: memory.maxLoadedExperts,
+    autoUnloadAfterMs: memory.autoUnloadAfterMs,
+    loadTimeoutMs: scheduling.loadTimeoutMs,
+    maxWaiting: scheduling.maxWaiting,
+    swapQuantumMs: scheduling.swapQuantumMs,
+  };
 }
 
 function poolModels(config: AppConfig): PoolModel[] {
@@ -168,6 +428,7 @@ function poolModels(config: AppConfig): PoolModel[] {
       contextTokens: expert.contextTokens,
       slots: expert.parallel,
     },
+    minContextTokens: expert.minContextTokens,
     priority: expert.priority,
     keep: expert.keep,
   }));
@@ -175,35 +436,45 @@ function poolModels(config: AppConfig): PoolModel[] {
   const { id, modelPath, contextTokens } = config.embedder;
   // The embedder is pinned: a router's or a client's small request must never push out an expert, nor be pushed out.
   const spec = { path: modelPath, purpose: "embedding" as const, contextTokens, slots: 1 };
-  return [...experts, { id, spec, priority: 1, keep: true }];
-}
-
-/** Pinned experts first, then as many as `warmup_pool_size` wants by priority; all of them where loading is not lazy. */
-function warmUpIds({ experts, memory }: AppConfig): string[] {
-  const byPriority = experts.toSorted((left, right) => left.priority - right.priority);
-  const pinned = byPriority.filter(({ keep }) => keep);
-  const others = byPriority.filter(({ keep }) => !keep);
-  const wanted = memory.lazy ? Math.max(0, memory.warmupPoolSize - pinned.length) : others.length;
-  return [...pinned, ...others.slice(0, wanted)].map(({ id }) => id);
+  return [...experts, { id, spec, minContextTokens: null, priority: 1, keep: true }];
 }
 
 async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles): Promise<AppDescription> {
   const machine = readMachine();
   const budget = ramBudgetBytes(config.memory, machine);
   const threads = recommendedThreads(machine.cpu, machine.cgroup);
-  const warnings: string[] = [];
+  const unusable: string[] = [];
   for (const expert of config.experts) {
     const file = await files.look(expert.modelPath);
-    if (file.state === "missing") warnings.push(`${expert.id} is missing: ${file.reason}`);
-    if (file.state === "invalid") warnings.push(`${expert.id} cannot be used: ${file.reason}`);
+    if (file.state === "missing") unusable.push(`${expert.id} is missing: ${file.reason}`);
+    if (file.state === "invalid") unusable.push(`${expert.id} cannot be used: ${file.reason}`);
   }
   const total = config.experts.length;
-  if (warnings.length > 0) warnings.push(`${total - warnings.length} of ${total} experts can be served`);
+  if (unusable.length > 0) unusable.push(`${total - unusable.length} of ${total} experts can be served`);
+  const exposure = exposureWarning(config.server);
   return {
     lines: [
       `${engine.description.name}; threads: ${threads.threads} (${threads.reason})`,
       `RAM budget: ${formatBytes(budget.bytes)} (${budget.reason})`,
     ],
-    warnings,
+    warnings: [...unusable, ...(exposure === null ? [] : [exposure])],
   };
+}
+
+function refusedWhileDraining(): PublicError {
+  return new PublicError("The server is shutting down; its configuration is not read again.", {
+    status: 503,
+    type: "unavailable_error",
+    code: "draining",
+    retryAfterS: 5,
+  });
+}
+
+function badConfig(problems: readonly string[]): PublicError {
+  return new PublicError(`The old configuration stays in force. ${problems.join("; ")}`, {
+    status: 400,
+    type: "invalid_request_error",
+    code: "invalid_configuration",
+    shouldRetry: false,
+  });
 }

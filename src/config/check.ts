@@ -36,7 +36,12 @@ export function checkConfig(raw: unknown): CheckedConfig {
   const experts = rawExperts(value);
   const embeddingModel = memberOf(value, "embedding_model");
   const problems = [
-    ...new Set([...schemaProblems, ...pathProblems(experts), ...nameProblems(experts, embeddingModel)]),
+    ...new Set([
+      ...schemaProblems,
+      ...pathProblems(experts),
+      ...contextProblems(experts),
+      ...nameProblems(experts, embeddingModel),
+    ]),
   ];
   const modelPaths = [
     ...experts.map(({ index, fields }) => ({ key: `experts[${index}].model_path`, path: fields["model_path"] })),
@@ -45,7 +50,7 @@ export function checkConfig(raw: unknown): CheckedConfig {
   return {
     file: problems.length === 0 ? (parsed.data ?? null) : null,
     problems,
-    warnings: [...keyWarnings(value, configJsonSchema, []), ...budgetWarnings(memberOf(value, "lazy_loading"))],
+    warnings: [...keyWarnings(value, configJsonSchema, []), ...idleKeyWarnings(memberOf(value, "lazy_loading"))],
     modelPaths,
   };
 }
@@ -93,6 +98,15 @@ function pathProblems(experts: readonly RawExpert[]): string[] {
   return experts
     .filter(({ fields }) => fields["model_path"] === undefined && fields["remote"] === undefined)
     .map(({ index }) => problemLine(`experts[${index}].model_path`, undefined, allowedModelPath));
+}
+
+/** The schema of one key cannot say that it may not be larger than another. */
+function contextProblems(experts: readonly RawExpert[]): string[] {
+  return experts.flatMap(({ index, fields: { min_model_len: least, max_model_len: most } }) =>
+    typeof least === "number" && typeof most === "number" && least > most
+      ? [problemLine(`experts[${index}].min_model_len`, least, `at most its max_model_len, which is ${most}`)]
+      : [],
+  );
 }
 
 function nameProblems(experts: readonly RawExpert[], embeddingModel: unknown): string[] {
@@ -144,10 +158,19 @@ function keyWarnings(value: unknown, node: JsonSchemaNode, path: Path): string[]
   });
 }
 
-function budgetWarnings(lazyLoading: unknown): string[] {
-  const share = memberOf(lazyLoading, "memory_threshold");
-  if (share === undefined || memberOf(lazyLoading, "ram_budget") === undefined) return [];
-  return ["lazy_loading.memory_threshold: has no effect, because lazy_loading.ram_budget is given too"];
+/** Keys of `lazy_loading` that another one there overrules. */
+function idleKeyWarnings(lazyLoading: unknown): string[] {
+  const has = (key: string) => memberOf(lazyLoading, key) !== undefined;
+  const unlessLazy = ["warmup_pool_size", "auto_unload_after_s"].filter(
+    // Zero asks for nothing.
+    (key) => has(key) && memberOf(lazyLoading, key) !== 0 && memberOf(lazyLoading, "enabled") === false,
+  );
+  return [
+    ...(has("memory_threshold") && has("ram_budget")
+      ? ["lazy_loading.memory_threshold: has no effect, because lazy_loading.ram_budget is given too"]
+      : []),
+    ...unlessLazy.map((key) => `lazy_loading.${key}: has no effect, because lazy_loading.enabled is false`),
+  ];
 }
 
 /** The known key that two changed characters at most turn into `key`. */

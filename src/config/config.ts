@@ -7,6 +7,7 @@ export interface AppConfig {
   /** Answers what the router leaves open; one of `experts`. */
   readonly defaultModel: string;
   readonly memory: MemoryConfig;
+  readonly scheduling: SchedulingConfig;
   /** Null: /v1/embeddings answers that no embedding model is configured. */
   readonly embedder: Embedder | null;
   readonly routing: RoutingConfig;
@@ -29,13 +30,22 @@ export interface MemoryConfig {
   readonly ramBudgetBytes: number | null;
   /** Share of the smaller of RAM and the cgroup's limit, 0 to 1. */
   readonly memoryThreshold: number;
-  /** `lazy_loading.enabled`: false loads every expert at the start, as far as the budget reaches. */
+  /** `lazy_loading.enabled`: false loads every expert at the start, as far as the budget reaches, and none is idle too long. */
   readonly lazy: boolean;
   readonly maxLoadedExperts: number | null;
   /** Experts to load at the start, by priority. */
   readonly warmupPoolSize: number;
   /** Idle time after which an expert is unloaded; null: never. */
   readonly autoUnloadAfterMs: number | null;
+}
+
+export interface SchedulingConfig {
+  /** A load that takes longer has failed. */
+  readonly loadTimeoutMs: number;
+  /** Requests that may wait for one expert beside those that it answers. */
+  readonly maxWaiting: number;
+  /** The longest time that a model which others wait for goes on serving requests that came before them. */
+  readonly swapQuantumMs: number;
 }
 
 export interface RoutingConfig {
@@ -52,6 +62,8 @@ export interface ServerConfig {
   readonly corsOrigins: readonly string[];
   /** Between comment lines on a silent event stream; 0: none. */
   readonly heartbeatMs: number;
+  /** How long a client may take nothing of an answer that is ready for it; then its connection is cut. */
+  readonly stallTimeoutMs: number;
   /** Time that running answers get after SIGTERM. */
   readonly drainTimeoutMs: number;
   /** Larger request bodies get 413. */

@@ -17,7 +17,7 @@ export function describeSource({ source, experts }: AppConfig): SourceDescriptio
   if (source.origin === "built-in" || source.resolvedPath === builtInConfigPath) {
     lines.push(
       "These are demonstration models: they know a few hundred short dialogues by heart and nothing else.",
-      "For the real ones: ./download-model.sh && ln -sf config/config.five_models_with_aya.json config.json, then start again.",
+      "For the real ones: ./download-model.sh && ln -sf config/config.five_models_with_aya.json config.json, then start again or send SIGHUP.",
     );
   }
   const ids = new Set(experts.map(({ id }) => id));

@@ -79,6 +79,22 @@ export async function loadConfig(options: LoadConfigOptions): Promise<AppConfig>
   return config;
 }
 
+/**
+ * Reads again what `source` was read from, its links followed anew. A file that is gone from the working directory is an
+ * error: the built-in default would serve other models than those that clients know.
+ */
+export async function reloadConfig(
+  source: ConfigSource,
+  options: Omit<LoadConfigOptions, "configPath">,
+): Promise<AppConfig> {
+  const configPath = source.origin === "option" ? source.path : null;
+  const config = await loadConfig({ ...options, configPath });
+  if (config.source.origin === "built-in" && source.origin !== "built-in") {
+    throw new ConfigError(source.path, [`does not exist any more (named by ${originWords[source.origin]})`]);
+  }
+  return config;
+}
+
 async function chooseFile(options: LoadConfigOptions): Promise<Omit<ConfigSource, "resolvedPath">> {
   if (options.configPath !== null) return { origin: "option", path: options.configPath };
   const fromEnvironment = options.env["GGUF_EXPERTS_CONFIG"];

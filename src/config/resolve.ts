@@ -4,7 +4,7 @@ import { parseBytes } from "../core/bytes.ts";
 import { ExpertCatalogue } from "../experts/catalogue.ts";
 import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
 import { embedderId } from "./check.ts";
-import type { AppConfig, ConfigSource, MemoryConfig, ServerConfig } from "./config.ts";
+import type { AppConfig, ConfigSource, MemoryConfig, SchedulingConfig, ServerConfig } from "./config.ts";
 import { builtInDefaultModel, type ConfigFile } from "./schema.ts";
 
 export interface ResolveInput {
@@ -17,6 +17,9 @@ export interface ResolveInput {
   /** Those found so far; the result's come behind them. */
   readonly warnings: readonly string[];
 }
+
+/** A context that still holds a question with some history and its answer. */
+const defaultMinContextTokens = 2048;
 
 type ExpertFields = ConfigFile["experts"][number];
 
@@ -48,6 +51,7 @@ export function resolveConfig({ file, source, modelPathOf, defaultModel, warning
     experts,
     defaultModel: chosen.id ?? fallbackModel,
     memory: resolveMemory(file.lazy_loading),
+    scheduling: resolveScheduling(file.lazy_loading),
     embedder: resolveEmbedder(file.embedding_model, modelPathOf, added),
     routing: { threshold: file.routing_threshold },
     server: resolveServer(file.server_config),
@@ -66,6 +70,7 @@ function resolveExpert(fields: ExpertFields, modelPath: string): Expert {
     quantization: fields.quantization ?? null,
     modelPath,
     contextTokens: fields.max_model_len ?? null,
+    minContextTokens: fields.min_model_len ?? Math.min(fields.max_model_len ?? Infinity, defaultMinContextTokens),
     parallel: fields.parallel,
     keep: fields.keep,
     fallback: fields.fallback,
@@ -117,7 +122,15 @@ function resolveMemory(fields: ConfigFile["lazy_loading"]): MemoryConfig {
     lazy: fields.enabled,
     maxLoadedExperts: fields.max_loaded_experts ?? null,
     warmupPoolSize: fields.warmup_pool_size,
-    autoUnloadAfterMs: fields.auto_unload_after_s === 0 ? null : fields.auto_unload_after_s * 1000,
+    autoUnloadAfterMs: !fields.enabled || fields.auto_unload_after_s === 0 ? null : fields.auto_unload_after_s * 1000,
+  };
+}
+
+function resolveScheduling(fields: ConfigFile["lazy_loading"]): SchedulingConfig {
+  return {
+    loadTimeoutMs: Math.round(fields.load_timeout_s * 1000),
+    maxWaiting: fields.max_waiting,
+    swapQuantumMs: Math.round(fields.swap_quantum_s * 1000),
   };
 }
 
@@ -148,6 +161,7 @@ function resolveServer(fields: ConfigFile["server_config"]): ServerConfig {
     // Browsers send an origin without a slash at its end.
     corsOrigins: fields.cors_origins.map((origin) => origin.replace(/\/$/, "")),
     heartbeatMs: Math.round(fields.heartbeat_s * 1000),
+    stallTimeoutMs: Math.round(fields.stall_timeout_s * 1000),
     drainTimeoutMs: Math.round(fields.drain_timeout_s * 1000),
     maxBodyBytes: parseBytes(fields.max_body_size) ?? 0,
   };

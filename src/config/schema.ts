@@ -118,6 +118,10 @@ const expert = z
       description:
         "Context of each slot in tokens, prompt and answer together. Absent: what the model was trained for, at most 8192.",
     }),
+    min_model_len: z.int().min(64).max(16_777_216).optional().meta({
+      description:
+        "Where memory does not suffice for `max_model_len`, a shorter context is tried, down to this, before the expert is refused. The same as `max_model_len`: no shorter one. Absent: 2048, or `max_model_len` where that is less.",
+    }),
     max_num_seqs: z.unknown().optional().meta({
       description: "Accepted for older files; use `parallel`.",
       "x-notice": "is ignored: the number of requests that an expert answers at the same time is `parallel`",
@@ -129,7 +133,9 @@ const expert = z
     parallel: z.int().min(1).max(64).default(1).meta({
       description: "Requests that it answers at the same time; each takes memory for a context of its own.",
     }),
-    keep: z.boolean().default(false).meta({ description: "Once loaded, it is never evicted." }),
+    keep: z.boolean().default(false).meta({
+      description: "Loaded at the start and never evicted.",
+    }),
     fallback: z
       .array(name)
       .default([])
@@ -145,16 +151,16 @@ const expert = z
   .meta({ anyOf: [{ required: ["model_path"] }, { required: ["remote"] }] });
 
 const lazyLoading = z.object({
-  enabled: z
-    .boolean()
-    .default(true)
-    .meta({ description: "False loads every expert at the start, as far as the budget reaches." }),
+  enabled: z.boolean().default(true).meta({
+    description:
+      "False loads every expert at the start, by priority, as far as the budget and `max_loaded_experts` reach, and unloads none for being idle. Those that did not fit are loaded when they are asked for, in place of others: only `keep` forbids that.",
+  }),
   warmup_pool_size: z
     .int()
     .min(0)
     .max(1000)
     .default(0)
-    .meta({ description: "Experts to load at the start, by priority." }),
+    .meta({ description: "Experts to load at the start, by priority, those with `keep` among them." }),
   max_loaded_experts: z
     .int()
     .min(1)
@@ -168,12 +174,20 @@ const lazyLoading = z.object({
     .default(0.8)
     .meta({ description: "The budget as a share of the RAM, or of the container's limit where that is smaller." }),
   ram_budget: byteAmount("The budget as an amount; overrides `memory_threshold`.").optional(),
-  auto_unload_after_s: z
-    .number()
-    .min(0)
-    .max(longestTimerS)
-    .default(0)
-    .meta({ description: "Idle seconds after which an expert is unloaded; 0 is never." }),
+  auto_unload_after_s: z.number().min(0).max(longestTimerS).default(0).meta({
+    description:
+      "Seconds after its last use when an expert is unloaded; 0 is never. Experts with `keep` stay; a request's `keep_alive` wins.",
+  }),
+  load_timeout_s: z.number().min(1).max(longestTimerS).default(600).meta({
+    description: "A load that takes longer has failed: those who wait for it get an error.",
+  }),
+  max_waiting: z.int().min(0).max(100_000).default(64).meta({
+    description: "Requests that may wait for one expert beside those that it answers; more get 429.",
+  }),
+  swap_quantum_s: z.number().min(0).max(3600).default(10).meta({
+    description:
+      "While requests for an expert that is not in memory wait for one that is, the latter goes on with the requests that came before them for this long at most.",
+  }),
 });
 
 const embeddingModel = z.object({
@@ -240,6 +254,9 @@ const serverConfig = z.object({
     .max(3600)
     .default(30)
     .meta({ description: "Seconds that running answers get to finish after SIGTERM." }),
+  stall_timeout_s: z.number().min(1).max(3600).default(60).meta({
+    description: "Seconds that a client may take nothing of an answer that is ready for it; then its connection is cut.",
+  }),
   max_body_size: byteAmount("Larger request bodies get 413.").default("16MiB"),
 });
 

@@ -36,9 +36,11 @@ export interface Expert {
   readonly modelPath: string;
   /** Context tokens of each slot (`max_model_len`); null: what the model was trained for, at most 8,192. */
   readonly contextTokens: number | null;
+  /** Where memory does not suffice, contexts down to this are tried (`min_model_len`). */
+  readonly minContextTokens: number;
   /** Requests that generate at the same time on this expert. */
   readonly parallel: number;
-  /** Loaded once, never evicted. */
+  /** Loaded at the start, never evicted. */
   readonly keep: boolean;
   /** Experts to try when this one cannot answer, in order. */
   readonly fallback: readonly string[];

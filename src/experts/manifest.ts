@@ -125,17 +125,23 @@ export async function loadManifest(path: string): Promise<Manifest> {
 /** The manifest that comes with the package; found from src/experts and from dist/experts alike. */
 export const packageManifestPath = fileURLToPath(new URL("../../models/manifest.json", import.meta.url));
 
-/** What to do about a missing model file: the command that brings this very file, where one does. */
-export function missingFileAdvice(manifest: Manifest | null, modelsFolder: string): (path: string) => string {
+/** The id that ./download-model.sh takes to bring this very file; null where none does. */
+export function downloadIdOf(manifest: Manifest | null, modelsFolder: string): (path: string) => string | null {
   const idByPath = new Map(
     (manifest?.experts ?? []).flatMap(({ expertId, files }) =>
       // Naming an expert brings its model alone.
       files.flatMap(({ role, file }) => (role === "model" ? [[join(modelsFolder, file), expertId] as const] : [])),
     ),
   );
+  return (path) => idByPath.get(path) ?? null;
+}
+
+/** What to do about a missing model file: the command that brings this very file, where one does. */
+export function missingFileAdvice(manifest: Manifest | null, modelsFolder: string): (path: string) => string {
+  const idOf = downloadIdOf(manifest, modelsFolder);
   return (path) => {
-    const id = idByPath.get(path);
-    return id === undefined ? "Put it there, or correct its model_path" : `Fetch it with ./download-model.sh ${id}`;
+    const id = idOf(path);
+    return id === null ? "Put it there, or correct its model_path" : `Fetch it with ./download-model.sh ${id}`;
   };
 }
 

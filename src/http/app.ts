@@ -18,10 +18,7 @@ import { readJson } from "./request-body.ts";
 
 export interface HttpOptions {
   readonly dialects: readonly Dialect[];
-  readonly server: Pick<ServerConfig, "apiKeys" | "corsOrigins" | "heartbeatMs" | "maxBodyBytes"> & {
-    /** How long the reader of a stream may take nothing while a slot waits for it. Default a minute. */
-    readonly stallTimeoutMs?: number;
-  };
+  readonly server: Pick<ServerConfig, "apiKeys" | "corsOrigins" | "heartbeatMs" | "maxBodyBytes" | "stallTimeoutMs">;
   readonly clock: Clock;
   readonly log: Logger;
   /**
@@ -37,7 +34,6 @@ export interface RunningRequest {
 
 /** How long a stream's headers wait for its first item, so that an early failure keeps its status. */
 const firstItemMs = 500;
-const defaultStallTimeoutMs = 60_000;
 
 interface Env {
   Variables: { requestId: string; startedMs: number };
@@ -201,7 +197,7 @@ class Exchange implements RunningRequest {
 
   async #startStream(reply: StreamReply): Promise<Response> {
     const { clock, server } = this.#options;
-    const stallMs = server.stallTimeoutMs ?? defaultStallTimeoutMs;
+    const stallMs = server.stallTimeoutMs;
     const first = reply.items.next();
     await settledWithin(Promise.race([first, this.#aborted.promise]), firstItemMs, clock);
     const stream = eventStream({

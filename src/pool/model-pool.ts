@@ -131,6 +131,8 @@ export class EnginePool implements ModelPool {
   readonly #drained = deferred<void>();
   readonly #log: EventLog;
   #availableBytes: number | null = null;
+  /** Those that are not configured too: they may be some day. */
+  readonly #quarantined: Map<string, string>;
   #requestIds = 0;
   #closing = false;
   #activity = "";
@@ -141,19 +143,17 @@ export class EnginePool implements ModelPool {
     this.#log = new EventLog(options.clock, options.onEvent);
     this.#scheduler = new Scheduler(options.models.map(schedulerModel), schedulerConfig(options));
     for (const model of options.models) this.#parts.set(model.id, this.#newParts(model));
-    for (const [modelId, reason] of options.quarantined) {
-      if (!this.#parts.has(modelId)) continue;
-      this.#dispatch({ type: "quarantined", modelId, reason });
-      this.#log.add({ type: "quarantined", modelId, reason });
-    }
+    this.#quarantined = new Map(options.quarantined);
+    for (const { id } of options.models) this.#quarantine(id);
     this.#lookAtMemory(0);
     // A machine that does not tell will not begin to.
     if (this.#availableBytes !== null) this.#keepLooking();
   }
 
   async acquire(modelId: string, { signal, priority = 0, keepAliveMs }: AcquireOptions): Promise<Lease> {
+    const before = this.#configured(modelId);
+    if (this.#isFileCheckDue(before)) await this.#checkFile(before);
     const parts = this.#configured(modelId);
-    if (this.#isFileCheckDue(parts)) await this.#checkFile(parts);
     // From here to the queue nothing is awaited: otherwise many at once would all find room.
     if (signal.aborted) throw new AbandonedError();
     parts.queue.checkRoom();
@@ -251,6 +251,7 @@ export class EnginePool implements ModelPool {
     const models = settings.models.map(schedulerModel);
     this.#dispatch({ type: "reconfigured", models, config: schedulerConfig(settings), changedIds });
     this.#log.add({ type: "reconfigured", added, changed, removed });
+    for (const id of added) this.#quarantine(id);
     return { added, changed, removed };
   }
 
@@ -284,6 +285,7 @@ export class EnginePool implements ModelPool {
     const parts = this.#configured(modelId);
     const { quarantine, backingOff } = this.#snapshot(modelId);
     parts.retryAtMs = null;
+    this.#quarantined.delete(modelId);
     this.#dispatch({ type: "lifted", modelId });
     if (quarantine !== null) this.#log.add({ type: "quarantine_lifted", modelId });
     return quarantine !== null || backingOff;
@@ -298,6 +300,13 @@ export class EnginePool implements ModelPool {
     const cancel = this.#options.clock.setTimer(deadlineMs, () => deadline.resolve());
     await Promise.race([this.#drained.promise, deadline.promise]);
     cancel();
+  }
+
+  #quarantine(modelId: string): void {
+    const reason = this.#quarantined.get(modelId);
+    if (reason === undefined) return;
+    this.#dispatch({ type: "quarantined", modelId, reason });
+    this.#log.add({ type: "quarantined", modelId, reason });
   }
 
   #newParts(model: PoolModel): ModelParts {
@@ -554,7 +563,9 @@ export class EnginePool implements ModelPool {
         parts.loaded = await engine.load({ ...spec, contextTokens }, { signal, onProgress });
         parts.fileCheckedMs = clock.nowMs();
         event = { type: "loadSucceeded", modelId, measuredBytes: parts.loaded.residentBytes };
-        this.#loadEnded(parts, load, file.identity, reservedBytes, contextTokens);
+        const needKey = this.#needKey(spec, contextTokens);
+        this.#options.fileMemory.rememberNeedBytes(file.identity, needKey, parts.loaded.residentBytes);
+        this.#loadEnded(modelId, load, reservedBytes, parts.loaded.residentBytes);
       } else {
         this.#log.add({ type: "proof_started", modelId, reservedBytes, waiting });
         await files.prove(spec.path, spec.purpose, signal);
@@ -573,18 +584,10 @@ export class EnginePool implements ModelPool {
     this.#tellActivity();
   }
 
-  #loadEnded(
-    { model, loaded }: ModelParts,
-    load: Load,
-    identity: FileIdentity,
-    predictedBytes: number,
-    contextTokens: number,
-  ): void {
-    const measuredBytes = loaded?.residentBytes ?? 0;
-    this.#options.fileMemory.rememberNeedBytes(identity, this.#needKey(model.spec, contextTokens), measuredBytes);
+  #loadEnded(modelId: string, load: Load, predictedBytes: number, measuredBytes: number): void {
     this.#counters.loads += 1;
     const loadMs = Math.round(this.#options.clock.nowMs() - load.startedMs);
-    this.#log.add({ type: "load_finished", modelId: model.id, predictedBytes, measuredBytes, loadMs });
+    this.#log.add({ type: "load_finished", modelId, predictedBytes, measuredBytes, loadMs });
   }
 
   async #failureOf({ path, purpose }: LoadSpec, error: unknown): Promise<ModelFailure & { readonly reason: string }> {

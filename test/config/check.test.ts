@@ -101,6 +101,20 @@ describe("a wrong value", () => {
       withExpert({ max_model_len: 8 }),
       ["experts[0].max_model_len: 8 — allowed: an integer from 64 to 16777216"],
     ],
+    [
+      "a least context above the wanted one",
+      withExpert({ min_model_len: 4096, max_model_len: 2048 }),
+      ["experts[0].min_model_len: 4096 — allowed: at most its max_model_len, which is 2048"],
+    ],
+    [
+      "loads without any time and a queue of less than nothing",
+      withKey({ lazy_loading: { load_timeout_s: 0, max_waiting: -1, swap_quantum_s: "10s" } }),
+      [
+        "lazy_loading.load_timeout_s: 0 — allowed: a number from 1 to 2147483",
+        "lazy_loading.max_waiting: -1 — allowed: an integer from 0 to 100000",
+        'lazy_loading.swap_quantum_s: "10s" — allowed: a number from 0 to 3600',
+      ],
+    ],
     ["no slots", withExpert({ parallel: 0 }), ["experts[0].parallel: 0 — allowed: an integer from 1 to 64"]],
     ["yes for true", withExpert({ keep: "yes" }), ['experts[0].keep: "yes" — allowed: true or false']],
     [
@@ -254,6 +268,19 @@ describe("keys without effect", () => {
       "a share next to an amount",
       withKey({ lazy_loading: { memory_threshold: 0.8, ram_budget: "10GiB" } }),
       ["lazy_loading.memory_threshold: has no effect, because lazy_loading.ram_budget is given too"],
+    ],
+    [
+      "what only lazy loading does, without it",
+      withKey({ lazy_loading: { enabled: false, warmup_pool_size: 2, auto_unload_after_s: 300 } }),
+      [
+        "lazy_loading.warmup_pool_size: has no effect, because lazy_loading.enabled is false",
+        "lazy_loading.auto_unload_after_s: has no effect, because lazy_loading.enabled is false",
+      ],
+    ],
+    [
+      "the same keys where they ask for nothing",
+      withKey({ lazy_loading: { enabled: false, warmup_pool_size: 0, auto_unload_after_s: 0 } }),
+      [],
     ],
   ])("%s", (_, file, warnings) => {
     const checked = checkConfig(file);

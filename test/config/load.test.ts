@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeSource } from "../../src/config/describe-source.ts";
-import { builtInConfigPath, ConfigError, loadConfig } from "../../src/config/load.ts";
+import { builtInConfigPath, ConfigError, loadConfig, reloadConfig } from "../../src/config/load.ts";
 import { knownExpertIds } from "../../src/config/schema.ts";
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
@@ -82,6 +82,45 @@ describe("which file", () => {
     expect((await load()).defaultModel).toBe("a");
     await put("config.json", experts("b"));
     expect((await load()).defaultModel).toBe("b");
+  });
+});
+
+describe("a second reading", () => {
+  const reload = (source: Parameters<typeof reloadConfig>[0], env: Record<string, string> = {}) =>
+    reloadConfig(source, { env: { HOME: root, ...env }, workingDirectory: root });
+
+  it("follows the link to where it leads now", async () => {
+    await put("config/one.json", experts("one"));
+    await put("config/two.json", experts("two"));
+    await symlink("config/one.json", join(root, "config.json"));
+    const { source } = await load();
+    await rm(join(root, "config.json"));
+    await symlink("config/two.json", join(root, "config.json"));
+    const again = await reload(source);
+    expect(again.defaultModel).toBe("two");
+    expect(again.source.resolvedPath).toBe(join(root, "config/two.json"));
+  });
+
+  it("takes the file that was named, by option or environment, although there is another by now", async () => {
+    await put("mine.json", experts("mine"));
+    const byOption = await load({ configPath: "mine.json" });
+    const env = { GGUF_EXPERTS_CONFIG: "mine.json" };
+    const byEnvironment = await load({ env });
+    await put("config.json", experts("other"));
+    expect((await reload(byOption.source)).defaultModel).toBe("mine");
+    expect((await reload(byEnvironment.source, env)).defaultModel).toBe("mine");
+  });
+
+  it("takes a config.json that has come since, but never the built-in file in place of one that is gone", async () => {
+    const builtIn = await load();
+    const path = await put("config.json", experts("a"));
+    const own = await reload(builtIn.source);
+    expect(own.defaultModel).toBe("a");
+    await rm(path);
+    await expect(reload(own.source)).rejects.toThrow(
+      "config.json: does not exist any more (named by the working directory)",
+    );
+    expect((await reload(builtIn.source)).source.origin).toBe("built-in");
   });
 });
 
@@ -277,6 +316,7 @@ it("turns every setting into its unit", async () => {
         use_cases: ["u"],
         quantization: "Q4_0",
         max_model_len: 4096,
+        min_model_len: 1024,
         aliases: ["x"],
         parallel: 3,
         keep: true,
@@ -296,11 +336,13 @@ it("turns every setting into its unit", async () => {
     ],
     routing_threshold: 0.25,
     lazy_loading: {
-      enabled: false,
       warmup_pool_size: 2,
       max_loaded_experts: 3,
       ram_budget: "10GiB",
       auto_unload_after_s: 1.5,
+      load_timeout_s: 30,
+      max_waiting: 0,
+      swap_quantum_s: 2.5,
     },
     embedding_model: { model_name: "bge", model_path: "e.gguf", cache_size: 5 },
     server_config: {
@@ -310,6 +352,7 @@ it("turns every setting into its unit", async () => {
       api_keys: ["k"],
       cors_origins: ["http://localhost:3000/", "*"],
       heartbeat_s: 0,
+      stall_timeout_s: 20,
       drain_timeout_s: 0.5,
       max_body_size: "1MiB",
     },
@@ -328,6 +371,7 @@ it("turns every setting into its unit", async () => {
         quantization: "Q4_0",
         modelPath: join(root, "models/a.gguf"),
         contextTokens: 4096,
+        minContextTokens: 1024,
         parallel: 3,
         keep: true,
         fallback: ["b"],
@@ -344,6 +388,7 @@ it("turns every setting into its unit", async () => {
         quantization: null,
         modelPath: join(root, "models/b.gguf"),
         contextTokens: null,
+        minContextTokens: 2048,
         parallel: 1,
         keep: false,
         fallback: [],
@@ -355,11 +400,12 @@ it("turns every setting into its unit", async () => {
     memory: {
       ramBudgetBytes: 10 * 2 ** 30,
       memoryThreshold: 0.8,
-      lazy: false,
+      lazy: true,
       maxLoadedExperts: 3,
       warmupPoolSize: 2,
       autoUnloadAfterMs: 1500,
     },
+    scheduling: { loadTimeoutMs: 30_000, maxWaiting: 0, swapQuantumMs: 2500 },
     embedder: { id: "bge", modelPath: join(root, "e.gguf"), contextTokens: null, cacheSize: 5 },
     routing: { threshold: 0.25 },
     server: {
@@ -369,6 +415,7 @@ it("turns every setting into its unit", async () => {
       apiKeys: ["k"],
       corsOrigins: ["http://localhost:3000", "*"],
       heartbeatMs: 0,
+      stallTimeoutMs: 20_000,
       drainTimeoutMs: 500,
       maxBodyBytes: 2 ** 20,
     },
@@ -435,6 +482,27 @@ it("loads an operator's file of the earlier system as it is, through its link, a
     ],
     warning: "4 experts: aya_expanse_multilingual is not in this file",
   });
+});
+
+it("lets a context shrink to 2048 tokens, or not at all where it is shorter anyway", async () => {
+  await put("config.json", {
+    experts: [
+      expert("short", { max_model_len: 1000 }),
+      expert("long", { max_model_len: 32_768 }),
+      expert("open"),
+      expert("firm", { max_model_len: 4096, min_model_len: 4096 }),
+      expert("tight", { min_model_len: 512 }),
+    ],
+  });
+  const { experts: loaded } = await load();
+  expect(loaded.map(({ minContextTokens }) => minContextTokens)).toEqual([1000, 2048, 2048, 4096, 512]);
+});
+
+it("unloads nothing for being idle where loading is not lazy", async () => {
+  await put("config.json", { ...experts("a"), lazy_loading: { enabled: false, auto_unload_after_s: 300 } });
+  const { memory, warnings } = await load();
+  expect(memory).toMatchObject({ lazy: false, autoUnloadAfterMs: null });
+  expect(warnings).toEqual(["lazy_loading.auto_unload_after_s: has no effect, because lazy_loading.enabled is false"]);
 });
 
 describe("the files that come with the package", () => {

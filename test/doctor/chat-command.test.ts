@@ -1,7 +1,13 @@
 // The terminal chat over a fake use case and in-memory streams; `isTTY` decides between a terminal and a pipe.
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import type { AnswerEvent, AnswerTimings, ChatRequest, ChatService } from "../../src/chat/contract.ts";
+import {
+  defaultScheduling,
+  type AnswerEvent,
+  type AnswerTimings,
+  type ChatRequest,
+  type ChatService,
+} from "../../src/chat/contract.ts";
 import { chat } from "../../src/commands/chat.ts";
 import { AbandonedError, PublicError } from "../../src/core/errors.ts";
 import { expertOf } from "../support/experts.ts";
@@ -137,6 +143,7 @@ describe("chat in a pipe", () => {
       maxTokens: null,
       stop: [],
       sampling: {},
+      scheduling: defaultScheduling,
     });
   });
 

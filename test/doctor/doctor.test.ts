@@ -35,6 +35,7 @@ function expert(id: string, file = `${id}.gguf`): Expert {
     quantization: null,
     modelPath: join(folder, file),
     contextTokens: 2048,
+    minContextTokens: 2048,
     parallel: 2,
     keep: false,
     fallback: [],
@@ -56,6 +57,7 @@ function configOf(experts: readonly Expert[], changes: Partial<AppConfig["server
       warmupPoolSize: 0,
       autoUnloadAfterMs: null,
     },
+    scheduling: { loadTimeoutMs: 600_000, maxWaiting: 64, swapQuantumMs: 10_000 },
     embedder: null,
     routing: { threshold: 0.5 },
     server: {
@@ -65,6 +67,7 @@ function configOf(experts: readonly Expert[], changes: Partial<AppConfig["server
       apiKeys: [],
       corsOrigins: [],
       heartbeatMs: 0,
+      stallTimeoutMs: 60_000,
       drainTimeoutMs: 0,
       maxBodyBytes: 1e6,
       ...changes,
@@ -170,7 +173,12 @@ describe("doctor", () => {
     expect(codes).toEqual(
       expect.arrayContaining(["model_missing", "model_invalid", "model_over_budget", "default_model_unavailable"]),
     );
-    expect(codes.filter((one) => one === "model_invalid")).toHaveLength(2);
+    expect(codes.filter((one) => one === "model_invalid")).toHaveLength(1);
+    expect(json.findings.find(({ subject }) => subject === "folder")).toMatchObject({
+      code: "model_is_folder",
+      message: expect.stringContaining("bad.gguf, good.gguf, huge.gguf"),
+      advice: "Write the path of one GGUF file as its model_path; a folder will do where it holds just one.",
+    });
     expect(json.findings.find(({ subject }) => subject === "bad")?.message).toContain("ends in the middle of a tensor");
     expect(code).toBe(0);
   });
@@ -191,13 +199,37 @@ describe("doctor", () => {
     const known = manifest.experts[0];
     const file = known?.files.find(({ role }) => role === "model")?.file;
     if (known === undefined || file === undefined) throw new Error("the manifest names no model");
-    const experts = [expert(known.expert_id, file), expert("own")];
+    const elsewhere = join("elsewhere", file);
+    const experts = [
+      expert(known.expert_id, file),
+      expert("another_name", file),
+      expert("own"),
+      expert("moved", elsewhere),
+    ];
     const { json } = await run(configOf(experts), { manifestPath });
     const advice = json.findings.filter(({ code }) => code === "model_missing").map((finding) => finding.advice);
     expect(advice).toEqual([
       `./download-model.sh ${known.expert_id}`,
+      `./download-model.sh ${known.expert_id}`,
+      "Put the file there, or correct its model_path.",
       "Put the file there, or correct its model_path.",
     ]);
+  });
+
+  it("says where the state folder is, and whether it can be written", async () => {
+    const stateOf = async (env: Record<string, string>) => {
+      const { json } = await run(configOf([expert("phi4_fast")]), { env });
+      return json.findings.find(({ subject }) => subject === "State folder");
+    };
+    const wanted = join(folder, "not", "there", "yet");
+    expect(await stateOf({ GGUF_EXPERTS_STATE_DIR: wanted })).toMatchObject({ severity: "ok", message: wanted });
+    expect(await stateOf({})).toMatchObject({ severity: "warning", code: "state_folder_unusable" });
+    write("phi4_fast.gguf");
+    const inFile = join(folder, "phi4_fast.gguf", "state");
+    expect(await stateOf({ GGUF_EXPERTS_STATE_DIR: inFile })).toMatchObject({
+      severity: "warning",
+      message: expect.stringContaining(`${join(folder, "phi4_fast.gguf")} is no folder`),
+    });
   });
 
   it("exits 1 when no expert is left", async () => {

@@ -37,7 +37,7 @@ export function validFile(bytes: number): FileFacts {
 }
 
 export function model(id: string, file: FileFacts = validFile(2 * gib), keep = false): ModelFacts {
-  return { id, path: `/models/${id}.gguf`, keep, fetchable: true, file };
+  return { id, path: `/models/${id}.gguf`, keep, downloadId: id, file };
 }
 
 export const healthyConfig: ConfigFacts = {
@@ -64,5 +64,6 @@ export const healthyFacts: DoctorFacts = {
   memoryLimitBytes: 16 * gib,
   threads: { threads: 4, reason: "4 cores" },
   engine: { description: { name: "engine 1.0", threads: 4, systemInfo: "AVX2 = 1" }, cpuVariant: "haswell" },
+  stateFolder: { path: "/home/me/.local/state/gguf-experts", problem: null },
   config: healthyConfig,
 };

@@ -148,7 +148,7 @@ describe("the experts", () => {
   });
 
   it("do not name a download that would not bring the file", () => {
-    const missing = { ...model("my_own", { state: "missing", reason: "gone" }), fetchable: false };
+    const missing = { ...model("my_own", { state: "missing", reason: "gone" }), downloadId: null };
     const facts = withConfig({ experts: [missing, model("mistral_balanced")] });
     expect(findingOf(facts, "model_missing").advice).toBe("Put the file there, or correct its model_path.");
   });

@@ -406,7 +406,7 @@ describe("errors", () => {
           renderError: (error) => ({ details: error.message }),
         },
       ],
-      server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, maxBodyBytes: 10 },
+      server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, stallTimeoutMs: 60_000, maxBodyBytes: 10 },
       clock: new SteppedClock(),
       log: memoryLog().log,
     });

@@ -39,7 +39,14 @@ async function serve(
   const openai = openaiDialect(services);
   const app = createHttpApp({
     dialects: [openai, adminDialect(services, openai.endpoints)],
-    server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, maxBodyBytes: 1_000_000, ...httpOptions },
+    server: {
+      apiKeys: [],
+      corsOrigins: [],
+      heartbeatMs: 0,
+      stallTimeoutMs: 60_000,
+      maxBodyBytes: 1_000_000,
+      ...httpOptions,
+    },
     clock,
     log: silentLogger,
   });

@@ -13,7 +13,14 @@ export function fakeHttp(
   const openai = openaiDialect(services);
   return createHttpApp({
     dialects: [openai, adminDialect(services, openai.endpoints)],
-    server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, maxBodyBytes: 1_000_000, ...server },
+    server: {
+      apiKeys: [],
+      corsOrigins: [],
+      heartbeatMs: 0,
+      stallTimeoutMs: 60_000,
+      maxBodyBytes: 1_000_000,
+      ...server,
+    },
     clock: services.clock,
     log,
   });

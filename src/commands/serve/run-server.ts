@@ -83,8 +83,8 @@ export async function runServer(options: ServeOptions, parts: ServeParts): Promi
 }
 
 async function ownFront(app: App, config: AppConfig, log: Logger): Promise<Front> {
-  const { host, port } = config.server;
-  const { url, close } = await startHttpServer(app.http, { host, port, log });
+  const { host, port, stallTimeoutMs } = config.server;
+  const { url, close } = await startHttpServer(app.http, { host, port, stallTimeoutMs, log });
   const ended = firstSignal();
   // A second signal means at once: nothing is waited for.
   void ended.then(async () => firstSignal()).then(() => process.exit(130));
@@ -98,7 +98,7 @@ async function ownFront(app: App, config: AppConfig, log: Logger): Promise<Front
 }
 
 async function supervisedFront(link: WorkerLink, app: App, config: AppConfig, log: Logger): Promise<Front> {
-  const { host, port, logLevel } = config.server;
+  const { host, port, logLevel, stallTimeoutMs } = config.server;
   const address = await link.listen({ host, port }, logLevel).catch((error: unknown) => {
     throw listenError(error as NodeJS.ErrnoException, host, port);
   });
@@ -106,7 +106,7 @@ async function supervisedFront(link: WorkerLink, app: App, config: AppConfig, lo
   if (address.host !== host || (port !== 0 && address.port !== port)) {
     log.warn({}, `still listening on ${url}: another host or port takes a restart of the supervisor`);
   }
-  const connections = serveConnections(app.http, { log });
+  const connections = serveConnections(app.http, { stallTimeoutMs, log });
   endWithoutProgress(app, log);
   link.serve((socket) => connections.take(socket));
   return {
