@@ -138,7 +138,7 @@ module.exports = {
       from: { path: ["^src/main\\.ts$", "^src/commands/serve\\.ts$"] },
       to: { path: "^src/", pathNot: "^src/core/", dependencyTypesNot: ["dynamic-import", "type-only"] },
     },
-    { name: "src-imports-no-dev", severity: "error", from: { path: "^src/" }, to: { path: "^(test|tools)/" } },
+    { name: "src-imports-no-dev", severity: "error", from: { path: "^src/" }, to: { path: "^(test|tools|bench)/" } },
     {
       name: "only-declared-dependencies",
       severity: "error",

@@ -114,6 +114,8 @@ interface Grant {
   readonly loadMs: number;
 }
 
+/** What the process that tries a file takes beside the file itself. */
+const proofProcessBytes = 160 * 2 ** 20;
 const memoryLookMs = 1000;
 const fileCheckMs = 1000;
 /** An unload that takes longer counts no longer as progress. */
@@ -508,7 +510,8 @@ export class EnginePool implements ModelPool {
     // Native code may not see a file that was not tried by another process: until then its size must do.
     if (!files.isProven(identity, spec.purpose)) {
       const contextTokens = wantedContextTokens(spec.contextTokens, info.trainContextTokens);
-      return [{ contextTokens, needBytes: info.sizeBytes }];
+      // The other process needs memory of its own; a budget that has not even that is meant for the models alone.
+      return [proofProcessBytes, 0].map((bytes) => ({ contextTokens, needBytes: info.sizeBytes + bytes }));
     }
     const pinned = this.#scheduler.snapshot().filter(({ keep, modelId }) => keep && modelId !== id);
     const pinnedBytes = pinned.reduce((sum, { reservedBytes }) => sum + reservedBytes, 0);

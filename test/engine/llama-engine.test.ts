@@ -223,6 +223,50 @@ describe("embeddings", () => {
   });
 });
 
+describe("memory", () => {
+  it("is predicted for each context of a file as that context will take it", async () => {
+    const path = await tinyModel("tiny-gemma3");
+    const spec = { path, purpose: "text" as const, slots: 1 };
+    const bytes = [];
+    for (const contextTokens of [256, 1024, 2048]) {
+      const predicted = await engine.predictBytes({ ...spec, contextTokens });
+      const { residentBytes } = await load(path, { contextTokens });
+      expect(predicted / residentBytes).toBeCloseTo(1, 1);
+      bytes.push(predicted);
+    }
+    expect(bytes).toEqual(bytes.toSorted((left, right) => left - right));
+    expect(new Set(bytes).size).toBe(bytes.length);
+  });
+
+  it("of an embedding model is predicted too", async () => {
+    const path = await tinyModel("tiny-bert");
+    const spec = { path, purpose: "embedding" as const, contextTokens: 128, slots: 1 };
+    expect((await engine.predictBytes(spec)) / (await load(path, spec)).residentBytes).toBeCloseTo(1, 1);
+  });
+
+  it("holds no mapping of a file whose weights were rewritten or read, and one of a file that was left as it is", async () => {
+    const mapped = () => readFileSync("/proc/self/maps", "utf8");
+    const [plain, rewritten] = [await tinyModel("tiny-qwen2", { quant: "f16" }), await tinyModel("tiny-phi3")];
+    await load(plain);
+    await load(rewritten);
+    expect(mapped()).toContain(plain);
+    expect(mapped()).not.toContain(rewritten);
+  });
+});
+
+describe("a load that is abandoned", () => {
+  it("rejects once the engine has stopped, and the engine loads the next", async () => {
+    const leaving = new AbortController();
+    const load = engine.load(
+      { path: await tinyModel("tiny-llama"), purpose: "text", contextTokens: 256, slots: 1 },
+      { signal: leaving.signal, onProgress: () => leaving.abort(new AbandonedError()) },
+    );
+    await expect(load).rejects.toBeInstanceOf(AbandonedError);
+    const model = await loadText(storiesPath);
+    expect((await complete(model, "Once upon a time", 4)).generatedTokens).toBe(4);
+  });
+});
+
 describe("a file that llama.cpp refuses", () => {
   it("fails to load with llama.cpp's own reason, and the engine goes on", async () => {
     const bytes = readFileSync(path.join(repositoryRoot, "models/demo/demo-phi4_fast.gguf"));

@@ -6,6 +6,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const repositoryRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+/** What is learnt of model files stays in the checkout, not in the developer's home. */
+const ownState = { GGUF_EXPERTS_STATE_DIR: path.join(repositoryRoot, ".cache/test-state") };
 const mainFile = path.join(repositoryRoot, "dist/main.js");
 
 export interface RunningServer {
@@ -35,7 +37,7 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   const [program = "", ...args] = [...(options.launcher ?? []), ...serving];
   const child = spawn(program, args, {
     cwd: options.cwd ?? repositoryRoot,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...ownState, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const server = watch(child);
@@ -87,7 +89,7 @@ export async function runCommand(
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
   const child = spawn(process.execPath, [mainFile, ...args], {
     cwd: options.cwd ?? repositoryRoot,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...ownState, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";

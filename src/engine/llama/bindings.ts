@@ -1,11 +1,11 @@
-// The part of node-llama-cpp below its public types: a context's batch and KV cache, the sampler, a model's vocabulary and
-// the template engine. The one place that reaches for private members; the version is pinned in package.json for this
-// reason.
-import type { Llama, LlamaContext, LlamaEmbeddingContext, LlamaModel } from "node-llama-cpp";
+// The part of node-llama-cpp below its public types: models and contexts as llama.cpp opens them, a context's batch and KV
+// cache, the sampler, a model's vocabulary and the template engine. The one place that reaches for private members; the
+// version is pinned in package.json for this reason.
+import { type GgufInsights, type Llama, LlamaContext, LlamaEmbeddingContext, LlamaModel } from "node-llama-cpp";
 import type { Token } from "../engine.ts";
 import type { JinjaProgram } from "./prompt-template.ts";
 
-/** node-llama-cpp's AddonContext, a thin shell over llama_context. */
+/** node-llama-cpp's AddonContext, a thin shell over llama_context, once it is open. */
 export interface NativeContext {
   /** Starts a batch with room for `tokens`; at most the context's batch size. */
   initBatch(tokens: number): void;
@@ -20,6 +20,12 @@ export interface NativeContext {
   /** The first position still in the cache; above 0 where a sliding window has dropped older ones. */
   getSequenceKvCacheMinPosition(sequenceId: number): number;
   getMemoryBreakdown(): { readonly cpuRam: number };
+}
+
+interface UnopenedContext extends NativeContext {
+  /** Allocates; false where llama.cpp refused, with the reason in its log. */
+  init(): Promise<boolean>;
+  dispose(): Promise<void>;
 }
 
 export interface NativeSampler {
@@ -42,6 +48,10 @@ export interface NativeSamplerConfig {
 
 /** node-llama-cpp's AddonModel. */
 export interface NativeModel {
+  /** Loads; false where llama.cpp refused or the load was abandoned. */
+  init(): Promise<boolean>;
+  abortActiveModelLoad(): void;
+  dispose(): Promise<void>;
   /** Without BOS and EOS. */
   tokenize(text: string, parseSpecial: boolean): Uint32Array;
   detokenize(tokens: Uint32Array, special: boolean): string;
@@ -59,6 +69,184 @@ export interface NativeModel {
   getMemoryBreakdown(): { readonly cpuRam: number };
 }
 
+/** node-llama-cpp's native exports, as far as they are used here. */
+interface Bindings {
+  readonly AddonModel: new (path: string, options: NativeModelOptions) => NativeModel;
+  readonly AddonContext: new (model: NativeModel, options: NativeContextOptions) => UnopenedContext;
+  readonly AddonSampler: new (model: NativeModel) => NativeSampler;
+  readonly AddonJinjaRenderer: new (source: string) => JinjaProgram;
+  getBlockSizeForGgmlType(type: number): number | undefined;
+  getTypeSizeForGgmlType(type: number): number | undefined;
+}
+
+interface NativeModelOptions {
+  readonly gpuLayers: 0;
+  readonly useMmap: boolean;
+  /** Lays everything out and counts it without taking memory for weights or caches. */
+  readonly noAlloc: boolean;
+}
+
+interface NativeContextOptions {
+  /** Tokens of all sequences together. */
+  readonly contextSize: number;
+  readonly batchSize: number;
+  readonly sequences: number;
+  readonly embeddings: boolean;
+  readonly flashAttention: boolean | "auto";
+}
+
+function bindingsOf(llama: Llama): Bindings {
+  return (llama as unknown as { _bindings: Bindings })._bindings;
+}
+
+export interface ModelOptions {
+  readonly path: string;
+  readonly insights: GgufInsights;
+  /** Map the file; else its weights are read into memory of the process's own. */
+  readonly mapped: boolean;
+  /** Look at every weight and refuse a file with NaN or infinite ones; reads all of it. */
+  readonly checkTensors?: boolean;
+  readonly signal: AbortSignal;
+  /** Share loaded, 0 to 1. */
+  readonly onProgress: (share: number) => void;
+}
+
+/**
+ * Loads a model. The library's own `loadModel` parses the header in JavaScript and loads the vocabulary twice more, to
+ * guess what could stay on a GPU: half a second of a blocked event loop, and up to 200 MB that only a garbage collection
+ * frees. So its model is constructed here and the native part opened.
+ */
+export async function openModel(llama: Llama, options: ModelOptions): Promise<LlamaModel> {
+  const { path, insights, mapped, signal } = options;
+  signal.throwIfAborted();
+  const flashAttentionSupported = insights.flashAttentionSupported;
+  const Model = LlamaModel as unknown as new (options: object, library: object) => LlamaModel;
+  const model = new Model(
+    {
+      modelPath: path,
+      gpuLayers: 0,
+      useMmap: mapped,
+      checkTensors: options.checkTensors === true,
+      loadSignal: signal,
+      onLoadProgress: options.onProgress,
+    },
+    {
+      _llama: llama,
+      _fileInfo: insights.ggufFileInfo,
+      _fileInsights: insights,
+      _defaultContextFlashAttentionOptionEnabled: "auto",
+      _defaultContextFlashAttention: flashAttentionSupported ? "auto" : false,
+      _defaultContextSwaFullCache: false,
+      _flashAttentionSupported: flashAttentionSupported,
+      _loadPercentageShift: 0,
+      _loadPercentageMultiplier: 1,
+    },
+  );
+  const native = nativeModelOf(model);
+  const abandon = () => native.abortActiveModelLoad();
+  signal.addEventListener("abort", abandon, { once: true });
+  try {
+    const isLoaded = await native.init();
+    signal.throwIfAborted();
+    if (!isLoaded) throw new Error("llama.cpp refused the file");
+    return model;
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abandon);
+  }
+}
+
+export interface ContextOptions {
+  /** Tokens of each sequence. */
+  readonly contextTokens: number;
+  readonly slots: number;
+  readonly batchTokens: number;
+  readonly embeddings: boolean;
+}
+
+/** Opens a context as the library's `createContext` does, without the simulation that this one makes first. */
+export async function openContext(
+  model: LlamaModel,
+  options: ContextOptions & { readonly threads: number },
+): Promise<LlamaContext> {
+  const Context = LlamaContext as unknown as new (library: object, options: object) => LlamaContext;
+  const context = new Context(
+    { _model: model },
+    {
+      sequences: options.slots,
+      contextSize: paddedContextTokens(options),
+      batchSize: options.batchTokens,
+      flashAttention: model.fileInsights.flashAttentionSupported ? "auto" : false,
+      threads: options.threads,
+      swaFullCache: false,
+      _embeddings: options.embeddings,
+    },
+  );
+  try {
+    if (!(await (nativeContextOf(context) as UnopenedContext).init()))
+      throw new Error("llama.cpp could not create the context");
+    return context;
+  } catch (error) {
+    await context.dispose();
+    throw error;
+  }
+}
+
+export function embeddingContextOver(context: LlamaContext): LlamaEmbeddingContext {
+  const Context = LlamaEmbeddingContext as unknown as new (library: object) => LlamaEmbeddingContext;
+  return new Context({ _llamaContext: context });
+}
+
+/** llama.cpp rounds the cells of a sequence up to this. */
+const contextPadding = 256;
+
+function paddedContextTokens({ contextTokens }: ContextOptions): number {
+  return Math.ceil(contextTokens / contextPadding) * contextPadding;
+}
+
+/** A model without weights, which counts what one with weights would take. */
+export interface SimulatedModel {
+  weightBytes(): number;
+  /** KV cache and compute buffers, as llama.cpp would allocate them. */
+  contextBytes(options: ContextOptions): Promise<number>;
+  dispose(): Promise<void>;
+}
+
+/** Null where llama.cpp refuses the file, with the reason in its log. */
+export async function simulateModel(
+  llama: Llama,
+  { path, insights, mapped }: Pick<ModelOptions, "path" | "insights" | "mapped">,
+): Promise<SimulatedModel | null> {
+  const { AddonModel, AddonContext } = bindingsOf(llama);
+  const model = new AddonModel(path, { gpuLayers: 0, useMmap: mapped, noAlloc: true });
+  if (!(await model.init())) {
+    await model.dispose();
+    return null;
+  }
+  return {
+    weightBytes: () => model.getMemoryBreakdown().cpuRam,
+    contextBytes: async (options) => {
+      const context = new AddonContext(model, {
+        contextSize: options.slots * paddedContextTokens(options),
+        // A sliding window's cache needs one more at its edge.
+        batchSize: Math.max(options.batchTokens, options.slots) + (insights.swaSize === undefined ? 0 : 1),
+        sequences: options.slots,
+        embeddings: options.embeddings,
+        flashAttention: insights.flashAttentionSupported ? "auto" : false,
+      });
+      try {
+        if (!(await context.init())) throw new Error(`llama.cpp cannot lay out a context for ${path}`);
+        return context.getMemoryBreakdown().cpuRam;
+      } finally {
+        await context.dispose();
+      }
+    },
+    dispose: () => model.dispose(),
+  };
+}
+
 export function nativeContextOf(context: LlamaContext): NativeContext {
   return (context as unknown as { _ctx: NativeContext })._ctx;
 }
@@ -67,38 +255,19 @@ export function nativeModelOf(model: LlamaModel): NativeModel {
   return (model as unknown as { _model: NativeModel })._model;
 }
 
-export function nativeModelBytes(model: LlamaModel): number {
-  return nativeModelOf(model).getMemoryBreakdown().cpuRam;
-}
-
-export function contextBehind(context: LlamaEmbeddingContext): LlamaContext {
-  return (context as unknown as { _llamaContext: LlamaContext })._llamaContext;
-}
-
 /** How a tensor type lays out its elements; null for a type that this llama.cpp does not know. */
 export function blockLayout(llama: Llama, type: number): { readonly elements: number; readonly bytes: number } | null {
-  const bindings = (
-    llama as unknown as {
-      _bindings: {
-        getBlockSizeForGgmlType(type: number): number | undefined;
-        getTypeSizeForGgmlType(type: number): number | undefined;
-      };
-    }
-  )._bindings;
+  const bindings = bindingsOf(llama);
   const elements = bindings.getBlockSizeForGgmlType(type) ?? 0;
   const bytes = bindings.getTypeSizeForGgmlType(type) ?? 0;
   return elements > 0 && bytes > 0 ? { elements, bytes } : null;
 }
 
 export function createNativeSampler(llama: Llama, model: LlamaModel): NativeSampler {
-  const bindings = (llama as unknown as { _bindings: { AddonSampler: new (model: NativeModel) => NativeSampler } })
-    ._bindings;
-  return new bindings.AddonSampler(nativeModelOf(model));
+  return new (bindingsOf(llama).AddonSampler)(nativeModelOf(model));
 }
 
 /** Compiles a template with llama.cpp's own Jinja engine. Throws its error where the template does not parse. */
 export function compileJinja(llama: Llama, source: string): JinjaProgram {
-  const bindings = (llama as unknown as { _bindings: { AddonJinjaRenderer: new (source: string) => JinjaProgram } })
-    ._bindings;
-  return new bindings.AddonJinjaRenderer(source);
+  return new (bindingsOf(llama).AddonJinjaRenderer)(source);
 }

@@ -1,7 +1,6 @@
 // A loaded embedding model: one text in, one unit vector out. May import node-llama-cpp (types), compute-turn.ts, engine.ts.
 import type { LlamaEmbeddingContext, LlamaModel, Token as NativeToken } from "node-llama-cpp";
 import type { EmbeddingModel, ModelFileInfo, Token } from "../engine.ts";
-import { contextBehind, nativeContextOf, nativeModelBytes } from "./bindings.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
 import { PromptRenderer } from "./prompt-renderer.ts";
 import { checkTokens } from "./token-check.ts";
@@ -11,6 +10,7 @@ export interface LlamaEmbeddingModelParts {
   readonly context: LlamaEmbeddingContext;
   readonly file: ModelFileInfo;
   readonly contextTokens: number;
+  readonly residentBytes: number;
   /** Token ids run from 0 to this, exclusive. */
   readonly vocabularySize: number;
   readonly turn: ComputeTurn;
@@ -31,8 +31,7 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
     this.file = parts.file;
     this.contextTokens = parts.contextTokens;
     this.dimensions = parts.model.embeddingVectorSize;
-    this.residentBytes =
-      nativeModelBytes(parts.model) + nativeContextOf(contextBehind(parts.context)).getMemoryBreakdown().cpuRam;
+    this.residentBytes = parts.residentBytes;
   }
 
   tokenize(text: string, options: { readonly parseSpecial: boolean; readonly addSpecial: boolean }): Token[] {

@@ -1,8 +1,8 @@
 // Reads a GGUF file's header and checks that the file is whole, before anything maps or loads it: a damaged file must be a
-// sentence for the operator, never an assertion in native code. May import node-llama-cpp, engine.ts and core/.
-import { GgmlType, type GgufFileInfo, type Llama, readGgufFileInfo } from "node-llama-cpp";
-import { messageOf } from "../../core/errors.ts";
-import { walkGguf } from "../../core/gguf-walk.ts";
+// sentence for the operator, never an assertion in native code. The vocabulary's pieces are passed over, not kept: a
+// library that lists 250,000 of them holds the event loop for half a second. May import node-llama-cpp, engine.ts and core/.
+import { GgmlType, type GgufFileInfo, GgufInsights, type Llama } from "node-llama-cpp";
+import { type GgufHeader, type GgufScalar, walkGguf } from "../../core/gguf-walk.ts";
 import type { ModelFileInfo } from "../engine.ts";
 import { blockLayout } from "./bindings.ts";
 import { headerProblem } from "./gguf-sanity.ts";
@@ -10,61 +10,141 @@ import type { WeightTensor } from "./repacked-bytes.ts";
 
 export interface GgufFile {
   readonly summary: ModelFileInfo;
-  readonly header: GgufFileInfo;
+  /** The library's view of the header. */
+  readonly insights: GgufInsights;
   readonly tensors: readonly WeightTensor[];
+  readonly vocabulary: { readonly tokens: number; readonly merges: number };
+  /** Positions that a sliding-window layer attends to; null where every layer sees all. */
+  readonly slidingWindowTokens: number | null;
 }
 
 /** Throws an Error with a one-line reason that names the file. */
 export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile> {
-  const walked = await walkGguf(path);
-  const problem = headerProblem(walked.metadata);
+  const first = await walkGguf(path);
+  const { metadata } = first;
+  const textAt = (key: string) => {
+    const value = metadata.get(key);
+    return typeof value === "string" ? value : null;
+  };
+  const problem = headerProblem(metadata);
   if (problem !== null) throw new Error(`${path} ${problem}`);
-  const { sizeBytes } = walked;
-  let header: GgufFileInfo;
-  try {
-    header = await readGgufFileInfo(path, { sourceType: "filesystem", logWarnings: false });
-  } catch (error) {
-    throw new Error(`${path} is not a readable GGUF file: ${oneLine(messageOf(error))}`, { cause: error });
-  }
-  const architecture = header.metadata.general?.architecture;
-  if (typeof architecture !== "string")
-    throw new Error(`${path} names no model architecture: the file is cut short or no language model`);
-  const tensors = checkTensors(path, sizeBytes, header, llama);
-  const trainContextTokens = header.architectureMetadata.context_length ?? 0;
+  const architecture = textAt("general.architecture") ?? "";
+  const paths = partPaths(path);
+  const parts = [first];
+  for (const other of paths.slice(1)) parts.push(await walkGguf(other));
+  const tensors = parts.flatMap((part, index) => checkTensors(paths[index] ?? path, part, llama));
+  if (tensors.length === 0) throw new Error(`${path} holds no tensors`);
+  const numberAt = (key: string) => Number(metadata.get(`${architecture}.${key}`) ?? 0);
+  const trainContextTokens = numberAt("context_length");
   if (!(trainContextTokens > 0)) throw new Error(`${path} gives no context length for architecture ${architecture}`);
+  const lengthOf = (key: string) => {
+    const value = metadata.get(key);
+    return typeof value === "object" ? value.length : 0;
+  };
+  const slidingWindow = numberAt("attention.sliding_window");
   return {
-    header,
+    insights: await GgufInsights.from(libraryHeader(path, architecture, first, tensors), llama),
     tensors,
+    vocabulary: { tokens: lengthOf("tokenizer.ggml.tokens"), merges: lengthOf("tokenizer.ggml.merges") },
+    slidingWindowTokens: slidingWindow > 0 ? slidingWindow : null,
     summary: {
       path,
-      sizeBytes,
+      sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       architecture,
-      name: header.metadata.general.name ?? null,
+      name: textAt("general.name"),
       trainContextTokens,
       parameterCount: tensors.reduce((sum, { dimensions }) => sum + elementsOf(dimensions), 0),
       quantization: GgmlType[dominantType(tensors)] ?? "unknown",
-      hasChatTemplate: typeof header.metadata.tokenizer?.chat_template === "string",
+      hasChatTemplate: textAt("tokenizer.chat_template") !== null,
     },
   };
 }
 
+/** The files of a model that was cut into `…-00001-of-00003.gguf` and so on; the path alone for any other. */
+function partPaths(path: string): string[] {
+  const match = /^(.*)-00001-of-(\d{5})\.gguf$/i.exec(path);
+  if (match === null) return [path];
+  const [, stem, count = ""] = match;
+  return Array.from(
+    { length: Number(count) },
+    (_, index) => `${stem}-${String(index + 1).padStart(5, "0")}-of-${count}.gguf`,
+  );
+}
+
 /** Throws when a tensor reaches beyond the end of the file. */
-function checkTensors(path: string, sizeBytes: number, header: GgufFileInfo, llama: Llama): WeightTensor[] {
-  const tensors = header.fullTensorInfo ?? [];
-  if (tensors.length === 0) throw new Error(`${path} holds no tensors`);
-  return tensors.map(({ name, dimensions: sizes, ggmlType: type, fileOffset }) => {
-    const dimensions = sizes.map(Number);
+function checkTensors(path: string, { tensors, dataOffset, sizeBytes }: GgufHeader, llama: Llama): WeightTensor[] {
+  return tensors.map(({ name, dimensions, type, offset }) => {
     const block = blockLayout(llama, type);
     if (block === null) throw new Error(`${path}: tensor ${name} has the unknown type ${type}`);
     const bytes = (elementsOf(dimensions) / block.elements) * block.bytes;
-    const end = Number(fileOffset) + bytes;
-    if (header.splicedParts === 1 && !(end <= sizeBytes)) {
+    const end = dataOffset + offset + bytes;
+    if (!(end <= sizeBytes)) {
       throw new Error(
         `${path} is truncated: tensor ${name} ends at byte ${end}, but the file holds ${sizeBytes} bytes`,
       );
     }
     return { name, dimensions, type, bytes };
   });
+}
+
+/** What the library's own reader would give, as far as it is used here; arrays as `{ length }`. */
+function libraryHeader(
+  path: string,
+  architecture: string,
+  { metadata: flat }: GgufHeader,
+  tensors: readonly WeightTensor[],
+): GgufFileInfo {
+  const metadata = nested(flat);
+  const header = {
+    version: 3,
+    metadata,
+    architectureMetadata: metadata[architecture] ?? {},
+    splicedParts: 1,
+    fullTensorInfo: tensors.map(({ name, dimensions, type }) => ({
+      name,
+      dimensions,
+      ggmlType: type,
+      offset: 0,
+      fileOffset: 0,
+      filePart: 1,
+    })),
+    source: { type: "path", path },
+    sourceData: [],
+  };
+  return header as unknown as GgufFileInfo;
+}
+
+type NestedValue = GgufHeader["metadata"] extends ReadonlyMap<string, infer Value> ? Value | Nested : never;
+interface Nested {
+  [key: string]: NestedValue;
+}
+
+/** `a.b.c` as nested objects; where a key is both a value and a prefix (`tokenizer.chat_template`), the value wins. */
+function nested(flat: GgufHeader["metadata"]): Nested {
+  const root: Nested = Object.create(null) as Nested;
+  const isNest = (value: NestedValue | undefined): value is Nested =>
+    typeof value === "object" && Object.getPrototypeOf(value) === null;
+  for (const [path, value] of flat) {
+    const keys = path.split(".");
+    const last = keys.pop() ?? "";
+    let at: Nested | null = root;
+    for (const key of keys) {
+      const next: NestedValue | undefined = at[key];
+      if (next === undefined) at = at[key] = Object.create(null) as Nested;
+      else if (isNest(next)) at = next;
+      else {
+        at = null;
+        break;
+      }
+    }
+    if (at !== null) at[last] = asNumber(value);
+  }
+  return root;
+}
+
+/** 64-bit integers as numbers where these are exact. */
+function asNumber(value: GgufScalar | { readonly length: number }): GgufScalar | { readonly length: number } {
+  return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
 function dominantType(tensors: readonly WeightTensor[]): GgmlType {
@@ -75,8 +155,4 @@ function dominantType(tensors: readonly WeightTensor[]): GgmlType {
 
 function elementsOf(dimensions: readonly number[]): number {
   return dimensions.reduce((product, dimension) => product * dimension, 1);
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/\s+/g, " ").trim();
 }

@@ -5,6 +5,8 @@ import type { GgufHeader } from "../../core/gguf-walk.ts";
 type HeaderValues = GgufHeader["metadata"];
 
 const largestSize = 2 ** 24;
+/** llama.cpp's LLAMA_MAX_LAYERS. */
+const mostBlocks = 512;
 const longestTemplateCharacters = 2 ** 20;
 const deepestTemplateNesting = 500;
 
@@ -34,8 +36,9 @@ function sizeProblem(values: HeaderValues, architecture: string): string | null 
     // Some models give a list, one entry for each layer.
     if (typeof value !== "number" && typeof value !== "bigint") continue;
     const size = Number(value);
-    if (!(Number.isInteger(size) && size >= 1 && size <= largestSize)) {
-      return `gives ${size} for ${architecture}.${name}; allowed: 1 to ${largestSize}`;
+    const largest = name === "block_count" ? mostBlocks : largestSize;
+    if (!(Number.isInteger(size) && size >= 1 && size <= largest)) {
+      return `gives ${size} for ${architecture}.${name}; allowed: 1 to ${largest}`;
     }
     sizes.set(name, size);
   }
@@ -79,7 +82,8 @@ function specialTokenProblem(values: HeaderValues): string | null {
 
 /** llama.cpp's template parser calls itself for each level: one too many ends the process. */
 function templateProblem(template: unknown): string | null {
-  if (typeof template !== "string") return null;
+  if (template === undefined) return null;
+  if (typeof template !== "string") return "holds a chat template that is no text";
   if (template.length > longestTemplateCharacters) {
     return `holds a chat template of ${template.length} characters; allowed: ${longestTemplateCharacters}`;
   }

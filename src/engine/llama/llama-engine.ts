@@ -1,19 +1,28 @@
 // The engine over node-llama-cpp: starts llama.cpp's CPU backend once, predicts, loads. The prebuilt binaries only: nothing
 // is compiled or downloaded at run time. May import node-llama-cpp, its neighbours, engine.ts and core/.
 import { stat } from "node:fs/promises";
-import { getLlama, GgufInsights, type Llama, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
+import { setImmediate } from "node:timers/promises";
+import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
+import { formatBytes } from "../../core/bytes.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Engine, EngineDescription, LoadedModel, LoadOptions, LoadSpec, ModelFileInfo } from "../engine.ts";
-import { nativeContextOf, nativeModelBytes } from "./bindings.ts";
+import {
+  type ContextOptions,
+  embeddingContextOver,
+  nativeContextOf,
+  nativeModelOf,
+  openContext,
+  openModel,
+} from "./bindings.ts";
 import { ComputeTurn } from "./compute-turn.ts";
 import { LlamaEmbeddingModel } from "./embedding-model.ts";
 import { type GgufFile, readGgufFile } from "./gguf-file.ts";
-import { repackedBytes } from "./repacked-bytes.ts";
+import { MemoryPrediction, planWeights, uncountedBytes, untouchedBytes, type WeightPlan } from "./memory-prediction.ts";
 import { LlamaTextModel } from "./text-model.ts";
 
 /** Rows of a batch: llama.cpp's own default for a physical batch. */
 const batchTokens = 512;
-const disposeLimitMs = 2000;
 /** Context of an expert that names none and was trained for more. */
 const defaultContextTokens = 8192;
 
@@ -53,13 +62,21 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<En
   return new LlamaEngine(llama, options, lastError);
 }
 
+/** A file as it was when it was last looked at. */
+interface KnownFile {
+  readonly file: GgufFile;
+  readonly plan: WeightPlan;
+  readonly prediction: MemoryPrediction;
+}
+
 class LlamaEngine implements Engine {
   readonly description: EngineDescription;
   readonly #llama: Llama;
   readonly #threads: number;
+  readonly #log: Logger;
   readonly #turn = new ComputeTurn();
-  /** Headers by path, until the file changes: one with 150,000 pieces of vocabulary takes a tenth of a second to read. */
-  readonly #headers = new Map<string, { readonly identity: string; readonly file: Promise<GgufFile> }>();
+  /** By path, until the file changes: a header with 150,000 pieces of vocabulary takes a quarter of a second to read. */
+  readonly #files = new Map<string, { readonly identity: string; readonly known: Promise<KnownFile> }>();
 
   /** llama.cpp tells what is wrong with a file only in its log. */
   readonly #lastError: { text: string };
@@ -68,6 +85,7 @@ class LlamaEngine implements Engine {
     this.#lastError = lastError;
     this.#llama = llama;
     this.#threads = options.threads;
+    this.#log = options.log;
     this.description = {
       name: `node-llama-cpp with llama.cpp ${llama.llamaCppRelease.release}`,
       threads: options.threads,
@@ -76,114 +94,101 @@ class LlamaEngine implements Engine {
   }
 
   async inspect(path: string): Promise<ModelFileInfo> {
-    return (await this.#read(path)).summary;
+    return (await this.#read(path)).file.summary;
   }
 
   async predictBytes(spec: LoadSpec): Promise<number> {
-    const file = await this.#read(spec.path);
-    const insights = await GgufInsights.from(file.header, this.#llama);
-    const weights = await insights.estimateModelResourceRequirementsV2({ gpuLayers: 0, useMmap: true });
-    const context = await insights.estimateContextResourceRequirementsV2({
-      contextSize: contextTokensOf(spec, file.summary),
-      modelGpuLayers: 0,
-      sequences: spec.slots,
-      batchSize: batchTokens,
-      flashAttention: "auto",
-      isEmbeddingContext: spec.purpose === "embedding",
-      useMmap: true,
-    });
-    return weights.cpuRam + repackedBytes(file.tensors, this.#llama.systemInfo) + context.cpuRam;
+    const { file, prediction } = await this.#read(spec.path);
+    return this.#withReason(spec.path, () => prediction.predict(contextOf(spec, file)));
   }
 
   async load(spec: LoadSpec, options: LoadOptions): Promise<LoadedModel> {
-    const file = await this.#read(spec.path);
+    const { file, plan } = await this.#read(spec.path);
     options.signal.throwIfAborted();
-    // The pool decides what fits; the library's own memory checks would only second-guess its ledger.
-    this.#lastError.text = "";
-    const model = await this.#llama
-      .loadModel({
-        modelPath: spec.path,
-        gpuLayers: 0,
-        ignoreMemorySafetyChecks: true,
-        loadSignal: options.signal,
-        onLoadProgress: options.onProgress,
-      })
-      .catch((error: unknown) => {
-        if (options.signal.aborted || this.#lastError.text === "") throw error;
-        throw new Error(`${spec.path} cannot be loaded: ${this.#lastError.text}`, { cause: error });
-      });
+    this.#log.info(
+      { path: spec.path, mapped: plan.mapped, repackedBytes: plan.repackedBytes },
+      plan.mapped
+        ? "its file is mapped"
+        : `its file is read, not mapped: ${formatBytes(plan.repackedBytes)} of it are rewritten for this CPU`,
+    );
+    const model = await this.#withReason(
+      spec.path,
+      () => openModel(this.#llama, { path: spec.path, insights: file.insights, mapped: plan.mapped, ...options }),
+      options.signal,
+    );
     try {
-      return spec.purpose === "embedding"
-        ? await this.#openEmbedding(model, file, spec)
-        : await this.#openText(model, file, spec, options.signal);
+      const context = await openContext(model, {
+        ...contextOf(spec, file),
+        threads: this.#threadsFor(file.summary),
+      });
+      try {
+        const loaded = await this.#wrap(model, context, file, spec);
+        options.signal.throwIfAborted();
+        return loaded;
+      } catch (error) {
+        await context.dispose();
+        throw error;
+      }
     } catch (error) {
       await model.dispose();
       throw error;
     }
   }
 
-  async #openText(model: LlamaModel, file: GgufFile, spec: LoadSpec, signal: AbortSignal): Promise<LlamaTextModel> {
-    const contextTokens = contextTokensOf(spec, file.summary);
-    const context = await model.createContext({
-      contextSize: contextTokens,
-      sequences: spec.slots,
-      batchSize: batchTokens,
-      threads: this.#threadsFor(file.summary),
-      failedCreationRemedy: false,
-      ignoreMemorySafetyChecks: true,
-      createSignal: signal,
-    });
-    const slidingWindow = file.header.architectureMetadata.attention?.sliding_window;
-    const text = new LlamaTextModel({
-      llama: this.#llama,
+  async #wrap(model: LlamaModel, context: LlamaContext, file: GgufFile, spec: LoadSpec): Promise<LoadedModel> {
+    const { contextTokens } = contextOf(spec, file);
+    const parts = {
       model,
-      context,
       file: file.summary,
       contextTokens,
+      vocabularySize: vocabularySizeOf(file),
+      residentBytes: residentBytes(model, context, file, contextOf(spec, file)),
+      turn: this.#turn,
+    };
+    if (spec.purpose === "embedding") {
+      return new LlamaEmbeddingModel({ ...parts, context: embeddingContextOver(context) });
+    }
+    const text = new LlamaTextModel({
+      ...parts,
+      llama: this.#llama,
+      context,
       slots: spec.slots,
       batchTokens,
-      slidingWindowTokens: typeof slidingWindow === "number" && slidingWindow > 0 ? slidingWindow : null,
-      vocabularySize: vocabularySizeOf(file),
-      residentBytes: nativeModelBytes(model) + nativeContextOf(context).getMemoryBreakdown().cpuRam,
-      turn: this.#turn,
+      slidingWindowTokens: file.slidingWindowTokens,
     });
-    try {
-      await text.warmUp();
-      signal.throwIfAborted();
-    } catch (error) {
-      await context.dispose();
-      throw error;
-    }
+    await text.warmUp();
     return text;
   }
 
-  async #openEmbedding(model: LlamaModel, file: GgufFile, spec: LoadSpec): Promise<LlamaEmbeddingModel> {
-    const contextTokens = contextTokensOf(spec, file.summary);
-    const context = await model.createEmbeddingContext({
-      contextSize: contextTokens,
-      batchSize: contextTokens,
-      threads: this.#threadsFor(file.summary),
-      ignoreMemorySafetyChecks: true,
-    });
-    const vocabularySize = vocabularySizeOf(file);
-    return new LlamaEmbeddingModel({
-      model,
-      context,
-      file: file.summary,
-      contextTokens,
-      vocabularySize,
-      turn: this.#turn,
-    });
+  /** Puts llama.cpp's own reason in place of a bare failure. */
+  async #withReason<T>(path: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#lastError.text = "";
+    try {
+      return await work();
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      // The log comes over from llama.cpp's thread by way of the event loop, at times after the failure itself.
+      for (let turn = 0; turn < 2; turn++) await setImmediate();
+      const reason = this.#lastError.text === "" ? messageOf(error) : this.#lastError.text;
+      throw new Error(`${path} cannot be loaded: ${reason}`, { cause: error });
+    }
   }
 
-  async #read(path: string): Promise<GgufFile> {
+  async #read(path: string): Promise<KnownFile> {
     const status = await stat(path).catch(() => null);
     const identity = `${status?.size}:${status?.mtimeMs}`;
-    const known = this.#headers.get(path);
-    if (known !== undefined && status !== null && known.identity === identity) return known.file;
-    const file = readGgufFile(path, this.#llama);
-    this.#headers.set(path, { identity, file });
-    return file;
+    const last = this.#files.get(path);
+    if (last !== undefined && status !== null && last.identity === identity) return last.known;
+    void last?.known.then(
+      ({ prediction }) => prediction.dispose(),
+      () => {},
+    );
+    const known = readGgufFile(path, this.#llama).then((file) => {
+      const plan = planWeights(file.tensors, this.#llama.systemInfo);
+      return { file, plan, prediction: new MemoryPrediction(this.#llama, file, plan) };
+    });
+    this.#files.set(path, { identity, known });
+    return known;
   }
 
   #threadsFor(file: ModelFileInfo): number {
@@ -191,24 +196,33 @@ class LlamaEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
-    // A load that failed inside the library keeps a handle that its dispose waits for without end; the process's own end
-    // frees the rest.
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, disposeLimitMs)));
-    await Promise.race([this.#llama.dispose(), limit]);
-    clearTimeout(timer);
+    const known = await Promise.allSettled([...this.#files.values()].map((entry) => entry.known));
+    for (const result of known) if (result.status === "fulfilled") await result.value.prediction.dispose();
+    await this.#llama.dispose();
   }
 }
 
-/** What a slot holds: as asked, never more than the model was trained for. */
-function contextTokensOf(spec: LoadSpec, file: ModelFileInfo): number {
-  return Math.min(spec.contextTokens ?? defaultContextTokens, file.trainContextTokens);
+/** The context that a spec asks for; never more tokens than the model was trained for. */
+function contextOf(spec: LoadSpec, { summary }: GgufFile): ContextOptions {
+  const contextTokens = Math.min(spec.contextTokens ?? defaultContextTokens, summary.trainContextTokens);
+  const isEmbedding = spec.purpose === "embedding";
+  return {
+    contextTokens,
+    slots: isEmbedding ? 1 : spec.slots,
+    // A text is embedded in one batch.
+    batchTokens: isEmbedding ? contextTokens : batchTokens,
+    embeddings: isEmbedding,
+  };
 }
 
-function vocabularySizeOf(file: GgufFile): number {
-  // The library keeps a long list as its length alone.
-  const tokens: unknown = file.header.metadata.tokenizer?.ggml?.tokens;
-  const size = (tokens as { length?: number } | undefined)?.length ?? 0;
-  if (!(size > 0)) throw new Error(`${file.summary.path} holds no vocabulary`);
-  return size;
+/** llama.cpp's own count of what it allocated, less what is never touched, and what it does not count. */
+function residentBytes(model: LlamaModel, context: LlamaContext, file: GgufFile, options: ContextOptions): number {
+  const countedBytes =
+    nativeModelOf(model).getMemoryBreakdown().cpuRam + nativeContextOf(context).getMemoryBreakdown().cpuRam;
+  return countedBytes - untouchedBytes(file, options) + uncountedBytes(file);
+}
+
+function vocabularySizeOf({ vocabulary, summary }: GgufFile): number {
+  if (!(vocabulary.tokens > 0)) throw new Error(`${summary.path} holds no vocabulary`);
+  return vocabulary.tokens;
 }

@@ -98,7 +98,10 @@ export class Vocabulary {
 
   // node-llama-cpp hides a BOS or EOS that the file does not type as control; llama.cpp uses it all the same.
   #boundaryToken(key: "bos_token_id" | "eos_token_id", shown: Token): Token | null {
-    return shown >= 0 ? shown : (this.#model.fileInfo.metadata.tokenizer?.ggml?.[key] ?? null);
+    if (shown >= 0) return shown;
+    const token = this.#model.fileInfo.metadata.tokenizer?.ggml?.[key];
+    // Files that say "none" give the largest number there is.
+    return token !== undefined && token >= 0 && token < 2 ** 32 - 1 ? token : null;
   }
 }
 

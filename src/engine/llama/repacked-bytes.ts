@@ -1,5 +1,5 @@
-// How much memory llama.cpp adds by rewriting weights for this CPU's instructions at load: the rewritten copies stand in
-// anonymous memory beside the mapped file. The rules are those of llama.cpp v0.5.0 (ggml-cpu/repack.cpp). Pure.
+// Which weights llama.cpp rewrites for this CPU's instructions at load: the rewritten copies stand in anonymous memory,
+// beside the mapped file where one is mapped. The rules are those of llama.cpp v0.5.0 (ggml-cpu/repack.cpp). Pure.
 import { GgmlType } from "node-llama-cpp";
 
 export interface WeightTensor {
@@ -31,19 +31,16 @@ const rowsInterleaved: Partial<Record<GgmlType, Rule>> = {
   [GgmlType.Q8_0]: onArm(4),
 };
 
-/** `systemInfo` is llama.cpp's own line of features, for example `AVX2 = 1 | REPACK = 1`. */
-export function repackedBytes(tensors: readonly WeightTensor[], systemInfo: string): number {
+/** The weights that are rewritten. `systemInfo` is llama.cpp's own line of features, for example `AVX2 = 1 | REPACK = 1`. */
+export function repackedTensors(tensors: readonly WeightTensor[], systemInfo: string): WeightTensor[] {
   const has = (feature: string) => new RegExp(`\\b${feature} = 1\\b`).test(systemInfo);
-  if (!has("REPACK")) return 0;
+  if (!has("REPACK")) return [];
   const hasOwnOutput = tensors.some(({ name }) => name === "output.weight");
-  let bytes = 0;
-  for (const tensor of tensors) {
+  return tensors.filter(({ name, dimensions, type }) => {
     // Embeddings are looked up, not multiplied; where they serve as the output matrix too, that use has a copy.
-    const isLookedUp = /^(token|position)_(embd|types)\./.test(tensor.name);
-    const isMultiplied =
-      tensor.dimensions.length >= 2 && (!isLookedUp || (tensor.name.startsWith("token_embd.") && !hasOwnOutput));
-    const rows = rowsInterleaved[tensor.type]?.(has) ?? null;
-    if (isMultiplied && rows !== null && (tensor.dimensions[1] ?? 0) % rows === 0) bytes += tensor.bytes;
-  }
-  return bytes;
+    const isLookedUp = /^(token|position)_(embd|types)\./.test(name);
+    const isMultiplied = dimensions.length >= 2 && (!isLookedUp || (name.startsWith("token_embd.") && !hasOwnOutput));
+    const rows = rowsInterleaved[type]?.(has) ?? null;
+    return isMultiplied && rows !== null && (dimensions[1] ?? 0) % rows === 0;
+  });
 }
