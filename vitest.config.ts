@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // Run by `npm run test:chaos`.
+    exclude: ["test/chaos/**"],
     pool: "forks",
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -255,7 +255,8 @@ const serverConfig = z.object({
     .default(30)
     .meta({ description: "Seconds that running answers get to finish after SIGTERM." }),
   stall_timeout_s: z.number().min(1).max(3600).default(60).meta({
-    description: "Seconds that a client may take nothing of an answer that is ready for it; then its connection is cut.",
+    description:
+      "Seconds that a client may take nothing of an answer that is ready for it; then its connection is cut.",
   }),
   max_body_size: byteAmount("Larger request bodies get 413.").default("16MiB"),
 });

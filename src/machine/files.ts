@@ -35,3 +35,9 @@ export function parseFields(text: string, separator: string): Map<string, string
   }
   return fields;
 }
+
+/** An amount that /proc/meminfo or /proc/self/status gives as "123 kB", in bytes; null where there is no such line. */
+export function fieldBytes(fields: ReadonlyMap<string, string>, name: string): number | null {
+  const match = /^(\d+) kB$/.exec(fields.get(name) ?? "");
+  return match === null ? null : Number(match[1]) * 1024;
+}

@@ -1,6 +1,6 @@
 // The machine's RAM and swap, from /proc/meminfo below a root folder. Imports only files.ts and Node.
 import { totalmem } from "node:os";
-import { parseFields, readKernelFile } from "./files.ts";
+import { fieldBytes, parseFields, readKernelFile } from "./files.ts";
 
 export interface Memory {
   readonly totalBytes: number;
@@ -12,15 +12,11 @@ export interface Memory {
 
 export function readMemory(root = "/"): Memory {
   const fields = parseFields(readKernelFile(root, "proc/meminfo") ?? "", ":");
-  const bytes = (name: string): number | null => {
-    const match = /^(\d+) kB$/.exec(fields.get(name) ?? "");
-    return match === null ? null : Number(match[1]) * 1024;
-  };
-  const swapTotalBytes = bytes("SwapTotal") ?? 0;
+  const swapTotalBytes = fieldBytes(fields, "SwapTotal") ?? 0;
   return {
-    totalBytes: bytes("MemTotal") ?? totalmem(),
-    availableBytes: bytes("MemAvailable"),
+    totalBytes: fieldBytes(fields, "MemTotal") ?? totalmem(),
+    availableBytes: fieldBytes(fields, "MemAvailable"),
     swapTotalBytes,
-    swapUsedBytes: swapTotalBytes - (bytes("SwapFree") ?? swapTotalBytes),
+    swapUsedBytes: swapTotalBytes - (fieldBytes(fields, "SwapFree") ?? swapTotalBytes),
   };
 }

@@ -500,7 +500,7 @@ export class Scheduler {
   }
 
   #forgetRemoved(): void {
-    for (const record of [...this.#records.values()]) {
+    for (const record of this.#records.values()) {
       if (!record.removed || record.phase !== "absent" || record.waiters.size > 0) continue;
       this.#cancelBackoff(record);
       this.#records.delete(record.model.id);

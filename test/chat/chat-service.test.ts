@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createChatService } from "../../src/chat/chat-service.ts";
 import { defaultScheduling, type AnswerEvent, type ChatRequest, type ChatService } from "../../src/chat/contract.ts";
 import { AbandonedError } from "../../src/core/errors.ts";
-import { silentLogger } from "../../src/core/log.ts";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import { ExpertCatalogue } from "../../src/experts/catalogue.ts";
 import type { Embedder, Expert } from "../../src/experts/expert.ts";

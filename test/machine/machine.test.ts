@@ -139,7 +139,12 @@ describe("readCpu", () => {
     const { cpu, cgroup, memory } = readMachine("/nonexistent");
     expect(cpu).toMatchObject({ modelName: null, features: [], fastPhysicalCores: availableParallelism() });
     expect(cgroup).toEqual({ cpuQuota: null, memoryLimit: null, memoryCurrentBytes: null });
-    expect(memory).toEqual({ totalBytes: totalmem(), availableBytes: null, swapTotalBytes: 0, swapUsedBytes: 0 });
+    expect(memory).toEqual({
+      totalBytes: totalmem(),
+      availableBytes: null,
+      swapTotalBytes: 0,
+      swapUsedBytes: 0,
+    });
   });
 
   it("names the cores of the users' machines, and says the codes of others", () => {
