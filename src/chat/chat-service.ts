@@ -172,12 +172,23 @@ class PooledChatService implements ChatService {
     let started = false;
     let promptReadMs = startMs;
     let cachedTokens = 0;
+    let readTokens = 0;
     let generatedTokens = 0;
+    const timingsNow = () => ({
+      promptTokens: readTokens,
+      cachedTokens,
+      generatedTokens,
+      promptMs: promptReadMs - startMs,
+      generatedMs: this.#parts.clock.nowMs() - promptReadMs,
+    });
+    // Asked for only where the generation does not come to its end.
+    ledger.timingsSoFar = timingsNow;
     for await (const event of model.generate(request, signal)) {
       switch (event.type) {
         case "prefill":
           promptReadMs = this.#parts.clock.nowMs();
           cachedTokens = event.cachedTokens;
+          readTokens = event.readTokens;
           if (!started) yield { type: "started", promptTokens: event.promptTokens };
           started = true;
           yield { type: "prefill", readTokens: event.readTokens, promptTokens: event.promptTokens };
@@ -190,14 +201,7 @@ class PooledChatService implements ChatService {
             yield { type: "text", text: scan.text };
           }
           if (scan.stopped) {
-            const timings = {
-              promptTokens: request.promptTokens.length,
-              cachedTokens,
-              generatedTokens,
-              promptMs: promptReadMs - startMs,
-              generatedMs: this.#parts.clock.nowMs() - promptReadMs,
-            };
-            yield { type: "end", reason: "stop", timings: ledger.finish(timings) };
+            yield { type: "end", reason: "stop", timings: ledger.finish(timingsNow()) };
             return;
           }
           break;

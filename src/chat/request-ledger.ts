@@ -17,6 +17,8 @@ export class RequestLedger {
   #queueMs = 0;
   #loadMs = 0;
   #ttftMs: number | null = null;
+  /** What was done for a generation that has not come to its end. */
+  timingsSoFar: (() => GenerationTimings) | null = null;
   #recorded = false;
 
   constructor(kind: RequestRecord["kind"], clock: Clock, record: RequestRecorder) {
@@ -52,9 +54,10 @@ export class RequestLedger {
     this.#end("abandoned", null);
   }
 
-  #end(outcome: RequestRecord["outcome"], errorCode: string | null, generation?: GenerationTimings): void {
+  #end(outcome: RequestRecord["outcome"], errorCode: string | null, finished?: GenerationTimings): void {
     if (this.#recorded) return;
     this.#recorded = true;
+    const generation = finished ?? this.timingsSoFar?.();
     this.#record({
       kind: this.#kind,
       expertId: this.expertId,

@@ -254,7 +254,7 @@ const serverConfig = z.object({
     .max(3600)
     .default(30)
     .meta({ description: "Seconds that running answers get to finish after SIGTERM." }),
-  stall_timeout_s: z.number().min(1).max(3600).default(60).meta({
+  stall_timeout_s: z.number().min(1).max(3600).default(30).meta({
     description:
       "Seconds that a client may take nothing of an answer that is ready for it; then its connection is cut.",
   }),

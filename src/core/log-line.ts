@@ -1,4 +1,28 @@
-// A log line as people read it, made from the one that machines read. Imports nothing.
+// Log lines on their way out: JSON for machines, readable ones where a person looks on. Imports only Node.
+import { writeSync } from "node:fs";
+
+export interface LogOutput {
+  readonly isTTY?: boolean;
+  write(line: string): unknown;
+}
+
+/** Takes JSON lines; a terminal gets readable ones. Default: standard output, written at once. */
+export function lineWriter(output: LogOutput = standardOutput): (json: string) => void {
+  return (json) => void output.write(output.isTTY === true ? readableLine(json) : json);
+}
+
+const standardOutput: LogOutput = {
+  get isTTY() {
+    return process.stdout.isTTY;
+  },
+  write(line) {
+    try {
+      writeSync(1, line);
+    } catch {
+      // A full disk, or a reader that closed the pipe, costs the line and not the process.
+    }
+  },
+};
 
 const colours: Readonly<Record<string, string>> = { debug: "\u001B[2m", warn: "\u001B[33m", error: "\u001B[31m" };
 

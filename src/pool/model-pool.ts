@@ -569,6 +569,8 @@ export class EnginePool implements ModelPool {
         const needKey = this.#needKey(spec, contextTokens);
         this.#options.fileMemory.rememberNeedBytes(file.identity, needKey, parts.loaded.residentBytes);
         this.#loadEnded(modelId, load, reservedBytes, parts.loaded.residentBytes);
+        // What it took is gone from the look already, and `loadSucceeded` takes it off.
+        this.#lookAtMemory(-parts.loaded.residentBytes);
       } else {
         this.#log.add({ type: "proof_started", modelId, reservedBytes, waiting });
         await files.prove(spec.path, spec.purpose, signal);

@@ -1,8 +1,7 @@
 // The supervisor's log: the same lines as the application's, written without the library that makes those, which alone would
-// add a sixth to this process's memory. May import core/ and Node.
-import { writeSync } from "node:fs";
+// add a sixth to this process's memory. May import core/.
 import type { AdjustableLogger, LogLevel } from "../core/log.ts";
-import { readableLine } from "../core/log-line.ts";
+import { lineWriter } from "../core/log-line.ts";
 
 const order: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
@@ -11,7 +10,7 @@ export class LineLogger implements AdjustableLogger {
   readonly #write: (line: string) => void;
 
   /** Default: standard output, readable lines where it is a terminal. */
-  constructor(write: (line: string) => void = toStandardOutput) {
+  constructor(write: (line: string) => void = lineWriter()) {
     this.#write = write;
   }
 
@@ -27,13 +26,5 @@ export class LineLogger implements AdjustableLogger {
   #line(level: LogLevel, fields: Readonly<Record<string, unknown>>, message: string): void {
     if (order.indexOf(level) < order.indexOf(this.#level)) return;
     this.#write(`${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg: message })}\n`);
-  }
-}
-
-function toStandardOutput(line: string): void {
-  try {
-    writeSync(process.stdout.fd, process.stdout.isTTY ? readableLine(line) : line);
-  } catch {
-    // A reader that closed the pipe, or does not keep up, must not end the supervisor.
   }
 }

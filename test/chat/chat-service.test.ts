@@ -239,7 +239,8 @@ describe("what goes wrong", () => {
     const { service, pool, records } = bench([expert("first")]);
     for await (const event of service.chat(ask("one two three"), never)) if (event.type === "text") break;
     expect(leasesOf(pool)).toBe(0);
-    expect(records).toMatchObject([{ outcome: "abandoned", errorCode: null }]);
+    expect(records).toMatchObject([{ outcome: "abandoned", errorCode: null, generatedTokens: 1 }]);
+    expect(records[0]?.promptTokens).toBeGreaterThan(0);
   });
 
   it("the lease stays out until the engine has really stopped", async () => {

@@ -597,6 +597,28 @@ describe("the machine's memory", () => {
   });
 });
 
+describe("a look at the machine's memory while a model loads", () => {
+  it("does not count the load twice when it ends", async () => {
+    let availableBytes = 1900;
+    const { acquire, clock, engine, stateOf } = bench(
+      { a: {}, b: {} },
+      { manual: { load: true } },
+      { availableBytes: () => availableBytes, memoryReserveBytes: 100 },
+    );
+    const first = acquire("a");
+    (await engine.nextLoad()).succeed(800);
+    (await first).release();
+    availableBytes = 1100;
+    const second = acquire("b");
+    const load = await engine.nextLoad();
+    availableBytes = 150;
+    clock.advance(1000);
+    load.succeed(950);
+    (await second).release();
+    expect([stateOf("a"), stateOf("b")]).toEqual(["loaded", "loaded"]);
+  });
+});
+
 describe("activity", () => {
   it("is told before the engine loads and before a lease is out, and after both", async () => {
     const told: unknown[] = [];
