@@ -33,7 +33,14 @@ import type { Expert } from "./experts/expert.ts";
 import { loadManifest, missingFileAdvice, packageManifestPath } from "./experts/manifest.ts";
 import { createHttpApp, type HttpApp, type RunningRequest } from "./http/app.ts";
 import { availableMemory, memoryReserveBytes } from "./machine/available-memory.ts";
-import { memoryLimitBytes, ramBudgetBytes, readMachine, recommendedThreads } from "./machine/machine.ts";
+import {
+  memoryLimitBytes,
+  processShareBytes,
+  ramBudgetBytes,
+  readMachine,
+  recommendedThreads,
+} from "./machine/machine.ts";
+import { ownAnonymousBytes } from "./machine/memory.ts";
 import { EnginePool, type EnginePoolOptions, type PoolModel } from "./pool/model-pool.ts";
 import { createKeywordRouter } from "./routing/keyword-router.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -136,7 +143,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
   };
   let serving = createServing(started);
 
-  const configuredPool = new ConfiguredPool(pool, started);
+  const configuredPool = new ConfiguredPool(pool, started, shared.ownBytes);
   // Not waited for: the port is to answer while slow disks are looked at.
   let identities = fileIdentities(started, files);
   const warmUp = async (ids: readonly string[]) => {
@@ -216,12 +223,14 @@ interface Serving {
 /** The pool as configurations follow one another. */
 class ConfiguredPool {
   readonly #pool: EnginePool;
+  readonly #ownBytes: number;
   /** Models that left the configuration: requests that chose one of them before may still be on their way to the pool. */
   readonly #departing = new Map<string, { readonly model: PoolModel; readonly cancelTimer: () => void }>();
   #config: AppConfig;
 
-  constructor(pool: EnginePool, config: AppConfig) {
+  constructor(pool: EnginePool, config: AppConfig, ownBytes: number) {
     this.#pool = pool;
+    this.#ownBytes = ownBytes;
     this.#config = config;
   }
 
@@ -250,7 +259,10 @@ class ConfiguredPool {
 
   #apply(): void {
     const departing = [...this.#departing.values()].map(({ model }) => model);
-    this.#pool.reconfigure({ ...poolSettings(this.#config), models: [...poolModels(this.#config), ...departing] });
+    this.#pool.reconfigure({
+      ...poolSettings(this.#config, this.#ownBytes),
+      models: [...poolModels(this.#config), ...departing],
+    });
   }
 }
 
@@ -292,6 +304,8 @@ interface Shared {
   readonly pool: EnginePool;
   readonly stats: RequestStats;
   readonly metrics: ReturnType<typeof createMetrics>;
+  /** What this process held before it loaded a model. */
+  readonly ownBytes: number;
   /** Resolves when what was learnt of files is on disk and no process of ours is left. */
   dispose(): Promise<void>;
 }
@@ -307,9 +321,10 @@ async function createShared(
   const files = new ModelFiles(engine, await missingAdvice(), { prover, memory });
   const stats = new RequestStats(systemClock);
   const metrics = createMetrics(() => pool.status());
+  const ownBytes = ownAnonymousBytes();
   const reserveBytes = memoryReserveBytes(memoryLimitBytes(readMachine()));
   const pool: EnginePool = new EnginePool({
-    ...poolSettings(config),
+    ...poolSettings(config, ownBytes),
     models: poolModels(config),
     engine,
     files,
@@ -332,6 +347,7 @@ async function createShared(
     pool,
     stats,
     metrics,
+    ownBytes,
     dispose: async () => {
       await prover.dispose();
       await memory.saved();
@@ -408,9 +424,12 @@ function levelOf(event: PoolEvent): keyof Logger {
   }
 }
 
-function poolSettings({ memory, scheduling }: AppConfig) {
+/** `ownBytes`: what this process held before it loaded a model. */
+function poolSettings({ memory, scheduling }: AppConfig, ownBytes: number) {
+  const budgetBytes = ramBudgetBytes(memory, readMachine()).bytes;
   return {
-    budgetBytes: ramBudgetBytes(memory, readMachine()).bytes,
+    budgetBytes,
+    processBytes: processShareBytes(budgetBytes, ownBytes),
     maxLoadedExperts: memory.maxLoadedExperts,
     autoUnloadAfterMs: memory.autoUnloadAfterMs,
     loadTimeoutMs: scheduling.loadTimeoutMs,

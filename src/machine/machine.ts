@@ -68,6 +68,14 @@ export function ramBudgetBytes(config: MemoryConfig, machine: Pick<Machine, "cgr
   };
 }
 
+/**
+ * What the process itself is counted with in the budget, given what it holds before any model is loaded. 0 in a budget so
+ * small that whoever set it can only have meant the models.
+ */
+export function processShareBytes(budgetBytes: number, ownBytes: number): number {
+  return budgetBytes >= 8 * ownBytes ? ownBytes : 0;
+}
+
 /** "1.5 CPUs", "1 CPU". */
 export function formatCpus(cpus: number): string {
   return plural(Number(cpus.toFixed(2)), "CPU");

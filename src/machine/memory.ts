@@ -20,3 +20,8 @@ export function readMemory(root = "/"): Memory {
     swapUsedBytes: swapTotalBytes - (fieldBytes(fields, "SwapFree") ?? swapTotalBytes),
   };
 }
+
+/** What this process holds beside the files that it has mapped: its heaps and stacks. 0 where the machine does not tell. */
+export function ownAnonymousBytes(root = "/"): number {
+  return fieldBytes(parseFields(readKernelFile(root, "proc/self/status") ?? "", ":"), "RssAnon") ?? 0;
+}

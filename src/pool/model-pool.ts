@@ -38,6 +38,8 @@ export interface PoolModel {
 export interface PoolSettings {
   readonly models: readonly PoolModel[];
   readonly budgetBytes: number;
+  /** Of the budget, what the process takes without any model. */
+  readonly processBytes: number;
   /** Text models in memory at the same time; null: as many as fit. */
   readonly maxLoadedExperts: number | null;
   /** Null: never. */
@@ -260,7 +262,8 @@ export class EnginePool implements ModelPool {
   status(): PoolStatus {
     const snapshots = this.#scheduler.snapshot();
     return {
-      budgetBytes: this.#scheduler.budgetBytes,
+      budgetBytes: this.#settings.budgetBytes,
+      processBytes: this.#settings.processBytes,
       reservedBytes: this.#scheduler.reservedBytes,
       machineAvailableBytes: this.#availableBytes,
       models: snapshots.map((snapshot) => this.#modelStatus(snapshot)),
@@ -519,7 +522,7 @@ export class EnginePool implements ModelPool {
       spec,
       info,
       minContextTokens,
-      roomBytes: this.#settings.budgetBytes - pinnedBytes,
+      roomBytes: this.#settings.budgetBytes - this.#settings.processBytes - pinnedBytes,
       needBytes: async (contextTokens) =>
         fileMemory.needBytes(identity, this.#needKey(spec, contextTokens)) ??
         (await engine.predictBytes({ ...spec, contextTokens })),
@@ -736,8 +739,9 @@ function schedulerModel({ id, priority, keep, spec }: PoolModel) {
   return { id, priority, keep, counted: spec.purpose === "text" };
 }
 
-function schedulerConfig({ budgetBytes, maxLoadedExperts, autoUnloadAfterMs }: PoolSettings): SchedulerConfig {
-  return { budgetBytes, maxLoaded: maxLoadedExperts, autoUnloadAfterMs };
+function schedulerConfig(settings: PoolSettings): SchedulerConfig {
+  const { budgetBytes, processBytes, maxLoadedExperts, autoUnloadAfterMs } = settings;
+  return { budgetBytes, processBytes, maxLoaded: maxLoadedExperts, autoUnloadAfterMs };
 }
 
 function lastErrorOf(modelId: string, quarantine: string | null, failure: ModelFailure | null): string | null {

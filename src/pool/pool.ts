@@ -62,6 +62,8 @@ export interface ModelStatus {
 
 export interface PoolStatus {
   readonly budgetBytes: number;
+  /** Of the budget, what the process itself is counted with. */
+  readonly processBytes: number;
   readonly reservedBytes: number;
   /** What the machine and its control group could still give at the last look; null where they do not tell. */
   readonly machineAvailableBytes: number | null;

@@ -26,6 +26,8 @@ export type Refusal =
       readonly kind: "larger_than_budget";
       readonly needBytes: number;
       readonly budgetBytes: number;
+      /** Of the budget, for the process itself. */
+      readonly processBytes: number;
       /** Held by models with `keep`, which are never evicted. */
       readonly pinnedBytes: number;
       /** What it would take with the smallest context that the configuration allows. */
@@ -124,14 +126,16 @@ export function refusalMessage(modelId: string, refusal: Refusal): string {
 }
 
 function larger(modelId: string, refusal: Refusal & { readonly kind: "larger_than_budget" }): string {
-  const { needBytes, budgetBytes, pinnedBytes, smallest } = refusal;
+  const { needBytes, budgetBytes, processBytes, pinnedBytes, smallest } = refusal;
   const isReduced = smallest.needBytes < needBytes;
   const least = isReduced
     ? ` (${formatBytes(smallest.needBytes)} with the smallest context allowed, ${smallest.contextTokens} tokens)`
     : "";
+  const own = processBytes > 0 ? ` (the server itself takes ${formatBytes(processBytes)} of it)` : "";
+  const enough = formatBytes(smallest.needBytes + pinnedBytes + processBytes);
   return (
-    `${modelId} needs ${formatBytes(needBytes)}${least}, the RAM budget is ${formatBytes(budgetBytes)}, and pinned models ` +
-    `hold ${formatBytes(pinnedBytes)} of it. A ram_budget of at least ${formatBytes(smallest.needBytes + pinnedBytes)}, a ` +
+    `${modelId} needs ${formatBytes(needBytes)}${least}, the RAM budget is ${formatBytes(budgetBytes)}${own}, and pinned ` +
+    `models hold ${formatBytes(pinnedBytes)} of it. A ram_budget of at least ${enough}, a ` +
     `smaller ${isReduced ? "min_model_len" : "max_model_len"} or fewer models with keep would make it fit`
   );
 }

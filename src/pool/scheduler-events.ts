@@ -16,6 +16,8 @@ export interface SchedulerModel {
 
 export interface SchedulerConfig {
   readonly budgetBytes: number;
+  /** Of the budget, what the process takes without any model. */
+  readonly processBytes: number;
   /** Counted models in memory at the same time; null: as many as fit. */
   readonly maxLoaded: number | null;
   /** Idle time after which a model is unloaded; null: never. */

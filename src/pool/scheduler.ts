@@ -119,7 +119,7 @@ export class Scheduler {
 
   constructor(models: readonly SchedulerModel[], config: SchedulerConfig) {
     this.#config = config;
-    this.#ledger = new MemoryLedger(config.budgetBytes);
+    this.#ledger = new MemoryLedger(config.budgetBytes - config.processBytes);
     for (const model of models) this.#records.set(model.id, newRecord(model));
   }
 
@@ -145,10 +145,6 @@ export class Scheduler {
 
   get reservedBytes(): number {
     return this.#ledger.reservedBytes;
-  }
-
-  get budgetBytes(): number {
-    return this.#ledger.budgetBytes;
   }
 
   snapshot(): readonly ModelSnapshot[] {
@@ -426,7 +422,7 @@ export class Scheduler {
 
   #onReconfigured(models: readonly SchedulerModel[], config: SchedulerConfig, changedIds: readonly string[]): void {
     this.#config = config;
-    this.#ledger.budgetBytes = config.budgetBytes;
+    this.#ledger.budgetBytes = config.budgetBytes - config.processBytes;
     const wanted = new Set(models.map(({ id }) => id));
     for (const record of this.#records.values()) record.removed = !wanted.has(record.model.id);
     for (const model of models) {
@@ -695,10 +691,10 @@ export class Scheduler {
       pinnedBytes += bytes;
       if (other.model.counted) pinnedPlaces += 1;
     }
-    const { budgetBytes, maxLoaded } = this.#config;
-    if (needBytes > budgetBytes - pinnedBytes) {
+    const { budgetBytes, processBytes, maxLoaded } = this.#config;
+    if (needBytes > budgetBytes - processBytes - pinnedBytes) {
       const smallest = record.options.at(-1) ?? record.choice;
-      return { kind: "larger_than_budget", needBytes, budgetBytes, pinnedBytes, smallest };
+      return { kind: "larger_than_budget", needBytes, budgetBytes, processBytes, pinnedBytes, smallest };
     }
     if (maxLoaded !== null && record.model.counted && pinnedPlaces >= maxLoaded) return { kind: "no_place", maxLoaded };
     if (needBytes > this.#headroomBytes + evictableBytes) {

@@ -173,6 +173,7 @@ describe("GET /stats", () => {
       total_experts: 5,
       loaded_count: 1,
       loaded_experts: [{ expert_id: "phi4_fast", bytes: 1500, leases: 0, waiting: 0 }],
+      process_bytes: 0,
       budget_bytes: 10_000,
       reserved_bytes: 1500,
       loads: 2,

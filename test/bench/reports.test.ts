@@ -6,7 +6,7 @@ import { readArguments, UsageError } from "../../bench/command-line.ts";
 import type { MemorySample } from "../../bench/memory-sampler.ts";
 import { plot, table } from "../../bench/plot.ts";
 import { Progress } from "../../bench/progress.ts";
-import { judgeMemory } from "../../bench/swap-report.ts";
+import { judgeMemory, swapTimes } from "../../bench/swap-report.ts";
 
 const sample = (anonymousBytes: number, modelPageBytes = 0): MemorySample => ({
   atMs: 0,
@@ -25,6 +25,30 @@ describe("the verdict on memory", () => {
     expect(judgeMemory([sample(105)], 100).holds).toBe(true);
     expect(judgeMemory([sample(106)], 100).holds).toBe(false);
     expect(judgeMemory([], 100).holds).toBe(false);
+  });
+});
+
+describe("a swap", () => {
+  const event = (second: number, type: string, expert_id: string, for_expert_id: string | null = null) => ({
+    sequence: second,
+    at: new Date(second * 1000).toISOString(),
+    type,
+    expert_id,
+    for_expert_id,
+  });
+
+  it("lasts from the first unload for an expert's sake to the end of its load", () => {
+    const events = [
+      event(1, "load_finished", "a"),
+      event(2, "unload_started", "a", "c"),
+      event(3, "unload_started", "b", "c"),
+      event(9, "load_finished", "c"),
+      event(10, "unload_started", "c"),
+      event(11, "load_finished", "b"),
+      event(12, "unload_started", "b", "c"),
+      event(14, "load_finished", "c"),
+    ];
+    expect(swapTimes(events)).toEqual([7000, 2000]);
   });
 });
 

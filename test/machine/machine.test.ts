@@ -5,7 +5,13 @@ import type { MemoryConfig } from "../../src/config/config.ts";
 import { readCgroup } from "../../src/machine/cgroup.ts";
 import { armCoreName, readCpu } from "../../src/machine/cpu.ts";
 import { parseIdList } from "../../src/machine/files.ts";
-import { memoryLimitBytes, ramBudgetBytes, readMachine, recommendedThreads } from "../../src/machine/machine.ts";
+import {
+  memoryLimitBytes,
+  processShareBytes,
+  ramBudgetBytes,
+  readMachine,
+  recommendedThreads,
+} from "../../src/machine/machine.ts";
 import { layOut, type RecordedMachine } from "./recorded.ts";
 
 const machineOf = (name: RecordedMachine, changes: Readonly<Record<string, string | null>> = {}) =>
@@ -239,5 +245,15 @@ describe("parseIdList", () => {
     expect(parseIdList("0-2,5,7-8\n")).toEqual([0, 1, 2, 5, 7, 8]);
     expect(parseIdList("")).toEqual([]);
     expect(parseIdList("all")).toEqual([]);
+  });
+});
+
+describe("the process's own share of the budget", () => {
+  it.each([
+    { budgetBytes: 1000, ownBytes: 100, share: 100 },
+    { budgetBytes: 800, ownBytes: 100, share: 100 },
+    { budgetBytes: 799, ownBytes: 100, share: 0 },
+  ])("is $share of $budgetBytes for a process of $ownBytes", ({ budgetBytes, ownBytes, share }) => {
+    expect(processShareBytes(budgetBytes, ownBytes)).toBe(share);
   });
 });

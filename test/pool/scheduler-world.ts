@@ -92,7 +92,7 @@ export class World {
     config: Partial<SchedulerConfig> & { budgetBytes: number },
   ) {
     this.models = models;
-    this.config = { maxLoaded: null, autoUnloadAfterMs: null, ...config };
+    this.config = { processBytes: 0, maxLoaded: null, autoUnloadAfterMs: null, ...config };
     this.scheduler = new Scheduler(described(models), this.config);
   }
 
@@ -415,7 +415,8 @@ export class World {
   }
 
   #check(): void {
-    const { budgetBytes, maxLoaded, autoUnloadAfterMs } = this.config;
+    const { maxLoaded, autoUnloadAfterMs } = this.config;
+    const budgetBytes = this.config.budgetBytes - this.config.processBytes;
     const snapshot = new Map(this.scheduler.snapshot().map((model) => [model.modelId, model]));
     for (const [modelId, { draining }] of snapshot) {
       insist(draining === this.closed.has(modelId), `${modelId}: draining is ${draining}`);
@@ -470,7 +471,7 @@ export class World {
         break;
       }
       const machineBytes = (this.machine?.headroomBytes ?? Infinity) + othersBytes - pinnedBytes;
-      const room = Math.min(this.config.budgetBytes - pinnedBytes, machineBytes);
+      const room = Math.min(this.config.budgetBytes - this.config.processBytes - pinnedBytes, machineBytes);
       insist(option.needBytes > room, `${modelId} gets ${contextTokens} tokens; ${option.contextTokens} would fit`);
     }
     if (this.machine === null) return;

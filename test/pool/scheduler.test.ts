@@ -736,10 +736,23 @@ describe("a model that cannot fit", () => {
       kind: "larger_than_budget",
       needBytes: 7,
       budgetBytes: 10,
+      processBytes: 0,
       pinnedBytes: 4,
       smallest: { contextTokens: 1024, needBytes: 7 },
     });
     expect(world.scheduler.snapshot().some(({ draining }) => draining)).toBe(false);
+  });
+
+  it("has what the process itself leaves of the budget", () => {
+    const world = new World({ a: small, b: small }, { budgetBytes: 10, processBytes: 3 });
+    world.bring("a");
+    world.request("b");
+    world.inspected("b");
+    expect(world.in("unloading")).toEqual(["a"]);
+    const alone = new World({ a: { needBytes: 8 } }, { budgetBytes: 10, processBytes: 3 });
+    const request = alone.request("a");
+    alone.inspected("a");
+    expect(alone.refusalOf(request)).toMatchObject({ kind: "larger_than_budget", processBytes: 3 });
   });
 
   it("is refused when a pinned model takes its memory while it waits", () => {

@@ -111,6 +111,7 @@ export function poolModel(modelId: string, overrides: Partial<ModelStatus> = {})
 export function poolStatus(models: readonly ModelStatus[], overrides: Partial<PoolStatus> = {}): PoolStatus {
   return {
     budgetBytes: 10_000,
+    processBytes: 0,
     reservedBytes: models.reduce((sum, model) => sum + model.reservedBytes, 0),
     machineAvailableBytes: 20_000,
     models,

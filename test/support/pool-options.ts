@@ -21,6 +21,7 @@ export function fakePoolOptions(
     clock,
     logger: silentLogger,
     budgetBytes: 1_000_000,
+    processBytes: 0,
     maxLoadedExperts: null,
     autoUnloadAfterMs: null,
     loadTimeoutMs: 60_000,
