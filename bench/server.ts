@@ -17,17 +17,18 @@ export interface BenchServerOptions {
   readonly contextTokens: number;
 }
 
-/** What `GET /admin/events` tells of loads, unloads and grants, as far as it is used here. */
+/** What `GET /admin/events` tells of loads and unloads, as far as it is used here. */
 export interface ServerEvent {
   readonly sequence: number;
+  /** ISO 8601, to the millisecond. */
+  readonly at: string;
   readonly type: string;
   readonly expert_id?: string;
+  /** Of an unload: who gets the memory. */
+  readonly for_expert_id?: string | null;
   readonly load_ms?: number;
-  readonly queue_ms?: number;
-  readonly hit?: boolean;
   readonly predicted_bytes?: number;
   readonly measured_bytes?: number;
-  readonly reason?: string;
 }
 
 export class BenchServer {

@@ -36,7 +36,6 @@ export function swapReport(result: SwapResult): string {
     formatBytes(samples.reduce((most, sample) => Math.max(most, pick(sample)), 0));
   const failed = answers.filter(({ error }) => error !== null);
   const waits = answers.flatMap(({ firstTextMs }) => firstTextMs ?? []);
-  const swaps = events.filter(({ type, hit }) => type === "granted" && hit === false);
   return [
     `${options.order} order, seed ${options.seed}: ${answers.length} requests of ${options.promptWords} words and at most ${options.maxTokens} tokens, ${options.concurrency} at a time, context ${options.contextTokens}, ${seconds.toFixed(0)} s`,
     "",
@@ -51,7 +50,7 @@ export function swapReport(result: SwapResult): string {
       ["samples above the budget", `${percentOf(verdict.overShare)} of ${samples.length}`],
       ["loads, evictions", `${count(events, "load_finished")}, ${count(events, "unload_started")}`],
       ["time to first text p50, p99, max", times(waits)],
-      ["  of those that waited for a load", times(swaps.map(({ queue_ms = 0, load_ms = 0 }) => queue_ms + load_ms))],
+      ["swap p50, p99, max", times(swapTimes(events))],
       ["errors", failed.length === 0 ? "none" : errorsOf(failed)],
     ]),
     "",
@@ -63,6 +62,23 @@ export function swapReport(result: SwapResult): string {
         ? `held: never more than ${percentOf(allowedShare)} of the budget`
         : `EXCEEDED: ${percentOf(verdict.maxShare)} of the budget; allowed: ${percentOf(allowedShare)}`,
   ].join("\n");
+}
+
+/** Milliseconds of each swap: from the first unload for an expert's sake to the end of its load. */
+export function swapTimes(events: readonly ServerEvent[]): number[] {
+  const startedMs = new Map<string, number>();
+  const times: number[] = [];
+  for (const { type, at, expert_id, for_expert_id } of events) {
+    const atMs = Date.parse(at);
+    if (type === "unload_started" && typeof for_expert_id === "string" && !startedMs.has(for_expert_id)) {
+      startedMs.set(for_expert_id, atMs);
+    }
+    if (type !== "load_finished" || expert_id === undefined) continue;
+    const start = startedMs.get(expert_id);
+    if (start !== undefined) times.push(atMs - start);
+    startedMs.delete(expert_id);
+  }
+  return times;
 }
 
 function expertTable(options: SwapOptions, events: readonly ServerEvent[], answers: readonly Answer[]): string {
