@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { mallocEnvironment } from "../src/core/malloc.ts";
 import type { BenchModel } from "./model-set.ts";
 
 const mainFile = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -58,7 +59,7 @@ export class BenchServer {
       [mainFile, "serve", "--config", config, "--host", "127.0.0.1", "--port", "0"],
       {
         cwd: folder,
-        env: { ...process.env, GGUF_EXPERTS_STATE_DIR: join(folder, "state") },
+        env: { ...mallocEnvironment, ...process.env, GGUF_EXPERTS_STATE_DIR: join(folder, "state") },
         stdio: ["ignore", "pipe", "pipe"],
       },
     );

@@ -41,6 +41,7 @@ import {
   recommendedThreads,
 } from "./machine/machine.ts";
 import { ownAnonymousBytes } from "./machine/memory.ts";
+import type { ModelStatus } from "./pool/pool.ts";
 import { EnginePool, type EnginePoolOptions, type PoolModel } from "./pool/model-pool.ts";
 import { createKeywordRouter } from "./routing/keyword-router.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -365,8 +366,9 @@ async function closeShared(shared: Shared, deadlineMs: number): Promise<void> {
   const { engine, pool } = shared;
   await pool.close(deadlineMs);
   await shared.dispose();
-  // A lease that is still out after the deadline uses its model: the process's end frees it, nothing before.
-  if (pool.status().models.every(({ leases }) => leases === 0)) await engine.dispose();
+  // What is still leased or on its way in or out after the deadline is freed by the process's end, and by nothing before.
+  const isAtRest = ({ leases, state }: ModelStatus) => leases === 0 && state !== "loading" && state !== "unloading";
+  if (pool.status().models.every(isAtRest)) await engine.dispose();
 }
 
 /** Without a readable manifest no file can be fetched by name: that is all there is to say of it here. */

@@ -9,6 +9,8 @@ export class EventLog {
   readonly #onEvent: (event: PoolEvent) => void;
   #events: PoolEvent[] = [];
   #sequence = 0;
+  /** By model, until something else happens to it. */
+  readonly #lastRefusals = new Map<string, string>();
 
   constructor(clock: Pick<Clock, "epochMs">, onEvent: (event: PoolEvent) => void) {
     this.#clock = clock;
@@ -22,7 +24,7 @@ export class EventLog {
 
   add(body: PoolEventBody): void {
     // Grants are only told: at hundreds a second they would push out what explains the memory.
-    const isKept = body.type !== "granted" && !this.#repeats(body);
+    const isKept = !this.#repeats(body) && body.type !== "granted";
     if (isKept) this.#sequence += 1;
     const event: PoolEvent = { ...body, sequence: this.#sequence, atMs: this.#clock.epochMs() };
     if (isKept) {
@@ -33,15 +35,15 @@ export class EventLog {
     this.#onEvent(event);
   }
 
-  /** One refusal after the other for the same reason says nothing new. */
+  /** One refusal of a model after the other for the same reason says nothing new. */
   #repeats(body: PoolEventBody): boolean {
-    const last = this.#events.at(-1);
-    return (
-      body.type === "refused" &&
-      last?.type === "refused" &&
-      last.modelId === body.modelId &&
-      last.code === body.code &&
-      last.reason === body.reason
-    );
+    if (!("modelId" in body)) return false;
+    if (body.type !== "refused") {
+      this.#lastRefusals.delete(body.modelId);
+      return false;
+    }
+    const repeats = this.#lastRefusals.get(body.modelId) === body.code;
+    this.#lastRefusals.set(body.modelId, body.code);
+    return repeats;
   }
 }

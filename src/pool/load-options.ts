@@ -9,20 +9,26 @@ export interface LoadOptionsQuery {
   readonly info: ModelFileInfo;
   /** Contexts smaller than this are not offered; null: only the wanted one. */
   readonly minContextTokens: number | null;
-  /** What a model could have at most if all that can go had gone. */
-  readonly roomBytes: number;
+  /** False: only the wanted one, since each costs a prediction. */
+  readonly withSmaller: boolean;
   readonly needBytes: (contextTokens: number) => Promise<number>;
 }
 
-/** Halves of the wanted context down to the smallest allowed; only the wanted one where that has room. */
-export async function loadOptions(query: LoadOptionsQuery): Promise<ContextOption[]> {
-  const { spec, info, minContextTokens, roomBytes, needBytes } = query;
+export interface LoadOptions {
+  readonly options: readonly ContextOption[];
+  /** There are no others. */
+  readonly isComplete: boolean;
+}
+
+/** The wanted context, and halves of it down to the smallest allowed. */
+export async function loadOptions(query: LoadOptionsQuery): Promise<LoadOptions> {
+  const { spec, info, minContextTokens, withSmaller, needBytes } = query;
   const wanted = wantedContextTokens(spec.contextTokens, info.trainContextTokens);
   const least = Math.min(minContextTokens ?? wanted, wanted);
   const options: ContextOption[] = [];
   for (let contextTokens = wanted; ; contextTokens = Math.max(least, Math.floor(contextTokens / 2))) {
-    const option = { contextTokens, needBytes: await needBytes(contextTokens) };
-    options.push(option);
-    if (option.needBytes <= roomBytes || contextTokens === least) return options;
+    options.push({ contextTokens, needBytes: await needBytes(contextTokens) });
+    const isComplete = contextTokens === least;
+    if (isComplete || !withSmaller) return { options, isComplete };
   }
 }

@@ -12,9 +12,8 @@ import { wantedContextTokens } from "../engine/context-size.ts";
 import type { Engine, LoadedModel, LoadSpec, ModelFileInfo } from "../engine/engine.ts";
 import type { FileIdentity, FileMemory } from "../engine/file-memory.ts";
 import type { ModelFiles } from "../engine/model-files.ts";
-import type { ContextOption } from "./context-option.ts";
 import { EventLog } from "./event-log.ts";
-import { loadOptions } from "./load-options.ts";
+import { type LoadOptions, loadOptions } from "./load-options.ts";
 import type { AcquireOptions, Lease, ModelPool, ModelState, ModelStatus, PoolStatus } from "./pool.ts";
 import { TurnQueue } from "./queue.ts";
 import { refusalError, refusalMessage, type ModelFailure, type Refusal } from "./refusal.ts";
@@ -85,8 +84,11 @@ interface ModelParts {
   loaded: LoadedModel | null;
   /** The load under way, or the last one. */
   load: Load | null;
+  /** The last attempt ended with the file tried by another process: the load itself follows. */
+  wasPrepared: boolean;
   /** When its file was last compared with what is loaded. */
   fileCheckedMs: number;
+  fileCheck: Promise<void> | null;
   lastReleasedMs: number | null;
   retryAtMs: number | null;
   /** It has left the configuration: only those who wait already are served. */
@@ -95,6 +97,8 @@ interface ModelParts {
 
 interface Load {
   readonly startedMs: number;
+  /** From the trial by another process on, where there was one. */
+  readonly waitedSinceMs: number;
   readonly abort: AbortController;
   /** In this process, not by the one that tries a file first. */
   isHere: boolean;
@@ -120,6 +124,8 @@ interface Grant {
 const proofProcessBytes = 160 * 2 ** 20;
 const memoryLookMs = 1000;
 const fileCheckMs = 1000;
+/** An inspection reads a header and predicts; one that takes longer hangs. */
+const inspectionLimitMs = 60_000;
 /** An unload that takes longer counts no longer as progress. */
 const unloadLimitMs = 60_000;
 
@@ -132,7 +138,7 @@ export class EnginePool implements ModelPool {
   /** Cancels the scheduler's timers, by model and timer id. */
   readonly #timers = new Map<string, () => void>();
   readonly #counters = { loads: 0, loadFailures: 0, evictions: 0, hits: 0 };
-  readonly #drained = deferred<void>();
+  readonly #closed = deferred<void>();
   readonly #log: EventLog;
   #availableBytes: number | null = null;
   /** Those that are not configured too: they may be some day. */
@@ -144,7 +150,14 @@ export class EnginePool implements ModelPool {
   constructor(options: EnginePoolOptions) {
     this.#options = options;
     this.#settings = options;
-    this.#log = new EventLog(options.clock, options.onEvent);
+    this.#log = new EventLog(options.clock, (event) => {
+      try {
+        options.onEvent(event);
+      } catch (error) {
+        // Whoever only listens must not break what it listens to.
+        options.logger.error({ event: event.type, reason: messageOf(error) }, "an event of the pool was not taken");
+      }
+    });
     this.#scheduler = new Scheduler(options.models.map(schedulerModel), schedulerConfig(options));
     for (const model of options.models) this.#parts.set(model.id, this.#newParts(model));
     this.#quarantined = new Map(options.quarantined);
@@ -156,7 +169,7 @@ export class EnginePool implements ModelPool {
 
   async acquire(modelId: string, { signal, priority = 0, keepAliveMs }: AcquireOptions): Promise<Lease> {
     const before = this.#configured(modelId);
-    if (this.#isFileCheckDue(before)) await this.#checkFile(before);
+    if (before.fileCheck !== null || this.#isFileCheckDue(before)) await this.#checkFile(before);
     const parts = this.#configured(modelId);
     // From here to the queue nothing is awaited: otherwise many at once would all find room.
     if (signal.aborted) throw new AbandonedError();
@@ -168,6 +181,7 @@ export class EnginePool implements ModelPool {
       try {
         this.#dispatch({ type: "turn", requestId });
         const grant = await pending.granted.promise;
+        turn.restartClock();
         return { modelId, ...grant, release: this.#releaseOnce(requestId, parts, () => turn.end()) };
       } catch (error) {
         turn.end();
@@ -185,6 +199,7 @@ export class EnginePool implements ModelPool {
   async warmUp(modelIds: readonly string[]): Promise<void> {
     for (const modelId of modelIds) {
       try {
+        this.#configured(modelId);
         const options = { mayEvict: false, hasTurn: true, keepAliveMs: null };
         const { requestId, pending } = this.#request(modelId, new AbortController().signal, options);
         await pending.granted.promise;
@@ -299,11 +314,11 @@ export class EnginePool implements ModelPool {
   async close(deadlineMs: number): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;
-      this.#dispatch({ type: "drain" });
+      this.#dispatch({ type: "close" });
     }
     const deadline = deferred<void>();
     const cancel = this.#options.clock.setTimer(deadlineMs, () => deadline.resolve());
-    await Promise.race([this.#drained.promise, deadline.promise]);
+    await Promise.race([this.#closed.promise, deadline.promise]);
     cancel();
   }
 
@@ -323,7 +338,9 @@ export class EnginePool implements ModelPool {
       file: null,
       loaded: null,
       load: null,
+      wasPrepared: false,
       fileCheckedMs: -Infinity,
+      fileCheck: null,
       lastReleasedMs: null,
       retryAtMs: null,
       removed: false,
@@ -358,13 +375,20 @@ export class EnginePool implements ModelPool {
 
   /** A file that was cut while it is mapped ends the process when it is read: it must not be used any more. */
   async #checkFile(parts: ModelParts): Promise<void> {
-    const { clock, files } = this.#options;
+    parts.fileCheck ??= this.#compareFile(parts).finally(() => {
+      parts.fileCheck = null;
+    });
+    await parts.fileCheck;
+  }
+
+  async #compareFile(parts: ModelParts): Promise<void> {
+    const { clock, files, logger } = this.#options;
     const { loaded, file } = parts;
     if (loaded === null || file === null) return;
     parts.fileCheckedMs = clock.nowMs();
     const change = await files.stillThere(file.identity);
     if (change === null || parts.loaded !== loaded) return;
-    this.#options.logger.warn({ modelId: parts.model.id }, `${change}; it is loaded anew`);
+    logger.warn({ modelId: parts.model.id }, `${change}; it is loaded anew`);
     this.#dispatch({ type: "fileChanged", modelId: parts.model.id });
   }
 
@@ -425,7 +449,7 @@ export class EnginePool implements ModelPool {
   #carryOut(effect: SchedulerEffect): void {
     switch (effect.type) {
       case "inspect":
-        void this.#inspect(this.#of(effect.modelId));
+        void this.#inspect(this.#of(effect.modelId), effect.withSmaller);
         break;
       case "startLoad": {
         const { modelId, reservedBytes, contextTokens, wantedTokens } = effect;
@@ -481,48 +505,60 @@ export class EnginePool implements ModelPool {
       case "forgotten":
         this.#parts.delete(effect.modelId);
         break;
-      case "drained":
-        this.#drained.resolve();
+      case "closed":
+        this.#closed.resolve();
         break;
     }
   }
 
-  async #inspect(parts: ModelParts): Promise<void> {
+  async #inspect(parts: ModelParts, withSmaller: boolean): Promise<void> {
+    const { clock } = this.#options;
     const { id: modelId, spec } = parts.model;
-    let event: SchedulerEvent;
+    let isOver = false;
+    const end = (event: SchedulerEvent) => {
+      if (isOver) return;
+      isOver = true;
+      cancelTimer();
+      this.#lookAtMemory(0);
+      this.#dispatch(event);
+    };
+    // A network folder may never answer: those who wait are told, and whatever comes later is ignored.
+    const cancelTimer = clock.setTimer(inspectionLimitMs, () => {
+      const reason = `${spec.path} could not be examined within ${inspectionLimitMs / 1000} s`;
+      end({ type: "inspectFailed", modelId, failure: { kind: "load_failed", reason, permanent: false } });
+    });
     try {
       const look = await this.#options.files.look(spec.path, spec.purpose);
       if (look.state === "present") {
         parts.file = look;
-        event = { type: "inspected", modelId, options: await this.#optionsOf(parts.model, look) };
+        const found = await this.#optionsOf(parts.model, look, withSmaller);
+        end({ type: "inspected", modelId, ...found });
       } else {
-        event = { type: "inspectFailed", modelId, failure: { kind: look.state, reason: look.reason } };
+        end({ type: "inspectFailed", modelId, failure: { kind: look.state, reason: look.reason } });
       }
     } catch (error) {
-      event = { type: "inspectFailed", modelId, failure: { kind: "invalid", reason: messageOf(error) } };
+      end({ type: "inspectFailed", modelId, failure: { kind: "invalid", reason: messageOf(error) } });
     }
-    this.#lookAtMemory(0);
-    this.#dispatch(event);
   }
 
   async #optionsOf(
-    { id, spec, minContextTokens }: PoolModel,
+    { spec, minContextTokens }: PoolModel,
     { info, identity }: { readonly info: ModelFileInfo; readonly identity: FileIdentity },
-  ): Promise<ContextOption[]> {
+    withSmaller: boolean,
+  ): Promise<LoadOptions> {
     const { engine, fileMemory, files } = this.#options;
     // Native code may not see a file that was not tried by another process: until then its size must do.
     if (!files.isProven(identity, spec.purpose)) {
       const contextTokens = wantedContextTokens(spec.contextTokens, info.trainContextTokens);
       // The other process needs memory of its own; a budget that has not even that is meant for the models alone.
-      return [proofProcessBytes, 0].map((bytes) => ({ contextTokens, needBytes: info.sizeBytes + bytes }));
+      const needs = [info.sizeBytes + proofProcessBytes, info.sizeBytes];
+      return { options: needs.map((needBytes) => ({ contextTokens, needBytes })), isComplete: true };
     }
-    const pinned = this.#scheduler.snapshot().filter(({ keep, modelId }) => keep && modelId !== id);
-    const pinnedBytes = pinned.reduce((sum, { reservedBytes }) => sum + reservedBytes, 0);
     return loadOptions({
       spec,
       info,
       minContextTokens,
-      roomBytes: this.#settings.budgetBytes - this.#settings.processBytes - pinnedBytes,
+      withSmaller,
       needBytes: async (contextTokens) =>
         fileMemory.needBytes(identity, this.#needKey(spec, contextTokens)) ??
         (await engine.predictBytes({ ...spec, contextTokens })),
@@ -544,6 +580,8 @@ export class EnginePool implements ModelPool {
     const { waiting } = this.#snapshot(modelId);
     const load: Load = {
       startedMs: clock.nowMs(),
+      // Those who wait do not care which process it was.
+      waitedSinceMs: (parts.wasPrepared ? parts.load?.startedMs : undefined) ?? clock.nowMs(),
       abort: new AbortController(),
       isHere: false,
       progress: 0,
@@ -559,7 +597,12 @@ export class EnginePool implements ModelPool {
     let event: SchedulerEvent;
     try {
       if (file === null) throw new Error(`${modelId} is loaded without having been inspected`);
-      if (files.isProven(file.identity, spec.purpose)) {
+      if (!files.isProven(file.identity, spec.purpose)) {
+        this.#log.add({ type: "proof_started", modelId, reservedBytes, waiting });
+        await files.prove(spec.path, spec.purpose, signal);
+        this.#log.add({ type: "proof_finished", modelId, proofMs: Math.round(clock.nowMs() - load.startedMs) });
+        event = { type: "proven", modelId };
+      } else if ((await files.stillThere(file.identity)) === null) {
         load.isHere = true;
         this.#log.add({ type: "load_started", modelId, reservedBytes, contextTokens, waiting });
         this.#tellActivity();
@@ -569,15 +612,8 @@ export class EnginePool implements ModelPool {
         parts.loaded = await engine.load({ ...spec, contextTokens }, { signal, onProgress });
         parts.fileCheckedMs = clock.nowMs();
         event = { type: "loadSucceeded", modelId, measuredBytes: parts.loaded.residentBytes };
-        const needKey = this.#needKey(spec, contextTokens);
-        this.#options.fileMemory.rememberNeedBytes(file.identity, needKey, parts.loaded.residentBytes);
-        this.#loadEnded(modelId, load, reservedBytes, parts.loaded.residentBytes);
-        // What it took is gone from the look already, and `loadSucceeded` takes it off.
-        this.#lookAtMemory(-parts.loaded.residentBytes);
       } else {
-        this.#log.add({ type: "proof_started", modelId, reservedBytes, waiting });
-        await files.prove(spec.path, spec.purpose, signal);
-        this.#log.add({ type: "proof_finished", modelId, proofMs: Math.round(clock.nowMs() - load.startedMs) });
+        // It waited for memory for long, and is another file now: it must be looked at, and perhaps tried, first.
         event = { type: "proven", modelId };
       }
     } catch (error) {
@@ -588,6 +624,14 @@ export class EnginePool implements ModelPool {
     cancelTimer();
     load.isHere = false;
     load.endedMs = clock.nowMs();
+    if (event.type === "loadSucceeded" && file !== null) {
+      const { measuredBytes } = event;
+      this.#options.fileMemory.rememberNeedBytes(file.identity, this.#needKey(spec, contextTokens), measuredBytes);
+      this.#loadEnded(modelId, load, reservedBytes, measuredBytes);
+      // What it took is gone from the look already, and `loadSucceeded` takes it off.
+      this.#lookAtMemory(-measuredBytes);
+    }
+    parts.wasPrepared = event.type === "proven";
     this.#dispatch(event);
     this.#tellActivity();
   }
@@ -644,7 +688,7 @@ export class EnginePool implements ModelPool {
     const nowMs = this.#options.clock.nowMs();
     const { load } = parts;
     const loadMs =
-      hit || load === null ? 0 : Math.max(0, (load.endedMs ?? nowMs) - Math.max(load.startedMs, pending.askedMs));
+      hit || load === null ? 0 : Math.max(0, (load.endedMs ?? nowMs) - Math.max(load.waitedSinceMs, pending.askedMs));
     const queueMs = nowMs - pending.askedMs - loadMs;
     this.#log.add({ type: "granted", modelId: parts.model.id, hit, queueMs, loadMs });
     this.#tellActivity();
@@ -653,8 +697,9 @@ export class EnginePool implements ModelPool {
 
   #reject(modelId: string, requestId: number, refusal: Refusal): void {
     const { retryAtMs } = this.#of(modelId);
-    const waitS = retryAtMs === null ? undefined : Math.ceil((retryAtMs - this.#options.clock.epochMs()) / 1000);
-    const error = refusalError(modelId, refusal, waitS === undefined ? undefined : Math.max(1, waitS));
+    const isBackOff = refusal.kind === "backing_off" || refusal.kind === "load_failed";
+    const waitS = retryAtMs === null ? 0 : Math.ceil((retryAtMs - this.#options.clock.epochMs()) / 1000);
+    const error = refusalError(modelId, refusal, isBackOff && waitS > 0 ? waitS : undefined);
     this.#log.add({ type: "refused", modelId, code: error.code, reason: error.message });
     this.#settle(requestId, error);
   }

@@ -10,6 +10,8 @@ import { PublicError } from "../core/errors.ts";
 
 /** One of a model's slots, held until `end`. */
 export interface Turn {
+  /** The turn's length is counted from here: what it waited for before, such as a load, the next one need not. */
+  restartClock(): void;
   /** Call when the engine has really stopped; further calls do nothing. */
   end(): void;
 }
@@ -87,8 +89,11 @@ export class TurnQueue {
   async #hold(begin: (turn: Turn) => void): Promise<void> {
     const { clock } = this.#options;
     const ended = deferred<void>();
-    const beganMs = clock.nowMs();
-    begin({ end: () => ended.resolve() });
+    let beganMs = clock.nowMs();
+    const restartClock = () => {
+      beganMs = clock.nowMs();
+    };
+    begin({ restartClock, end: () => ended.resolve() });
     await ended.promise;
     const turnS = (clock.nowMs() - beganMs) / 1000;
     this.#meanTurnS = this.#meanTurnS === null ? turnS : this.#meanTurnS + newestWeight * (turnS - this.#meanTurnS);

@@ -33,6 +33,8 @@ export type Refusal =
       /** What it would take with the smallest context that the configuration allows. */
       readonly smallest: ContextOption;
     }
+  /** A load or unload that has not ended in time holds what it needs. */
+  | { readonly kind: "stuck"; readonly modelIds: readonly string[]; readonly heldBytes: number }
   /** The budget would allow it, but the machine or its control group has not that much. */
   | {
       readonly kind: "machine_short";
@@ -63,8 +65,20 @@ export function refusalError(modelId: string, refusal: Refusal, retryAfterS = 5)
       return new PublicError(message, unavailable("model_invalid", null));
     case "load_failed":
       return new PublicError(message, unavailable("model_load_failed", refusal.permanent ? null : retryAfterS));
-    case "backing_off":
-      return new PublicError(message, unavailable("model_load_failed", retryAfterS));
+    case "backing_off": {
+      const { status, type, code, param, shouldRetry } = refusalError(modelId, refusal.failure);
+      const retry = shouldRetry ? { retryAfterS } : {};
+      return new PublicError(message, {
+        status,
+        type,
+        code,
+        shouldRetry,
+        ...(param === null ? {} : { param }),
+        ...retry,
+      });
+    }
+    case "stuck":
+      return new PublicError(message, unavailable("model_stuck", retryAfterS));
     case "quarantined":
       return new PublicError(message, unavailable("model_quarantined", null));
     case "larger_than_predicted":
@@ -107,6 +121,11 @@ export function refusalMessage(modelId: string, refusal: Refusal): string {
       );
     case "larger_than_budget":
       return larger(modelId, refusal);
+    case "stuck":
+      return (
+        `${modelId} cannot be loaded: a load or unload of ${refusal.modelIds.join(", ")} has not ended in time and ` +
+        `holds ${formatBytes(refusal.heldBytes)}`
+      );
     case "machine_short":
       return (
         `${modelId} needs ${formatBytes(refusal.needBytes)}, and the RAM budget of ${formatBytes(refusal.budgetBytes)} ` +

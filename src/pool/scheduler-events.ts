@@ -42,8 +42,15 @@ export type SchedulerEvent =
   | { readonly type: "abandoned"; readonly requestId: number }
   /** A granted request is done; the engine has stopped working for it. */
   | { readonly type: "released"; readonly requestId: number }
-  /** Answers `inspect`. `options`: largest context first, at least one; a smaller one is taken only where it must be. */
-  | { readonly type: "inspected"; readonly modelId: string; readonly options: readonly ContextOption[] }
+  | {
+      /** Answers `inspect`. */
+      readonly type: "inspected";
+      readonly modelId: string;
+      /** Largest context first, at least one; a smaller one is taken only where it must be. */
+      readonly options: readonly ContextOption[];
+      /** There are no others. */
+      readonly isComplete: boolean;
+    }
   | { readonly type: "inspectFailed"; readonly modelId: string; readonly failure: ModelFailure }
   /** These two and `proven` answer `startLoad`, one of them exactly once, also after `abandonLoad`. */
   | { readonly type: "loadSucceeded"; readonly modelId: string; readonly measuredBytes: number }
@@ -79,7 +86,7 @@ export type SchedulerEvent =
       readonly changedIds: readonly string[];
     }
   /** No new work; what is leased may finish; everything is unloaded. */
-  | { readonly type: "drain" };
+  | { readonly type: "close" };
 
 interface TimerEffect {
   readonly modelId: string;
@@ -87,7 +94,8 @@ interface TimerEffect {
 }
 
 export type SchedulerEffect =
-  | { readonly type: "inspect"; readonly modelId: string }
+  /** `withSmaller`: the wanted context cannot fit, what do the smaller ones take that the configuration allows? */
+  | { readonly type: "inspect"; readonly modelId: string; readonly withSmaller: boolean }
   | {
       readonly type: "startLoad";
       readonly modelId: string;
@@ -117,12 +125,12 @@ export type SchedulerEffect =
   /** `batchTimerFired` after the swap quantum. */
   | (TimerEffect & { readonly type: "startBatchTimer" })
   | (TimerEffect & { readonly type: "cancelTimer" })
-  /** The machine is short of memory, or the budget became smaller: idle models go. */
+  /** The machine is short of memory: idle models go. */
   | { readonly type: "memoryShort"; readonly wantedBytes: number }
   /** It has left the configuration, and nothing of it is left. */
   | { readonly type: "forgotten"; readonly modelId: string }
-  /** After `drain`: nothing is in memory any more. */
-  | { readonly type: "drained" };
+  /** After `close`: nothing is in memory any more. */
+  | { readonly type: "closed" };
 
 export type ModelPhase = "absent" | "inspecting" | "inLine" | "loading" | "settling" | "loaded" | "unloading";
 

@@ -9,7 +9,7 @@
 // they serve those who asked before the draining began, for one swap quantum at most, and are unloaded when their last
 // lease is back. So a swap serves a batch, and requests that alternate between two models do not swap each time. Those
 // behind the head may load only into memory that the head does not count on, and evict nobody. Draining models come
-// first when victims are chosen anew, so none of them escapes as long as its memory is needed.
+// first when victims are chosen anew.
 //
 // The bound. With M models, Q the swap quantum, and G the longest lease, L, U and I the longest load, unload and
 // inspection, a request that has its turn waits here at most (M + 1)(L + Q + G + U) + I + L. For its model is at most
@@ -17,8 +17,12 @@
 // M − 1 others. Each head starts within L + Q + G + U: a victim that is loading finishes, its batch ends with the
 // quantum, its last leases end without new ones; then it is unloaded. Nothing that comes later takes memory which the
 // head counts on, but for what is tried by another process first, and goes on then, and for a load that turns out larger
-// than predicted: each adds at most one L + Q + G + U, once for each file, since verdict and need are remembered. Time in which the machine itself lacks the memory does not count.
-// A request with p others before it in its model's queue of s slots waits at most ⌊p/s⌋ + 1 such times, and as many G.
+// than predicted: each adds at most one L + Q + G + U, once for each file, since verdict and need are remembered. Time
+// in which the machine itself lacks the memory does not count. A request with p others of its priority or a higher one
+// before it in its model's queue of s slots waits at most ⌊p/s⌋ + 1 such times, and as many G.
+//
+// What hangs. A load or unload that does not end in time keeps its bytes, for nobody knows what it still does. Nobody
+// waits for it: those who need its model or its memory are refused.
 //
 // What the machine has. `memorySeen` tells how much more could be taken. A load starts only into that; when it is
 // negative idle models go. Models that are loading have taken an unknown part of theirs: what starts loads reckons
@@ -64,6 +68,8 @@ interface ModelRecord {
   takenBytes: number;
   /** By request id, in order of arrival. */
   readonly waiters: Map<number, Waiter>;
+  /** Whether `options` holds the smaller contexts too, or only the wanted one. */
+  hasAllOptions: boolean;
   leases: number;
   /** Null: open to everybody. */
   drain: Drain | null;
@@ -114,7 +120,7 @@ export class Scheduler {
   #now = 0;
   /** What the machine could give beyond what loaded models have taken; see the head of this file. */
   #headroomBytes = Infinity;
-  #drain: "no" | "draining" | "drained" = "no";
+  #closing: "no" | "closing" | "closed" = "no";
   #effects: SchedulerEffect[] = [];
 
   constructor(models: readonly SchedulerModel[], config: SchedulerConfig) {
@@ -128,7 +134,7 @@ export class Scheduler {
     this.#now += 1;
     this.#effects = [];
     this.#apply(event);
-    if (this.#drain === "no") {
+    if (this.#closing === "no") {
       this.#renew();
       this.#settle();
       this.#serveLine();
@@ -138,7 +144,7 @@ export class Scheduler {
       this.#updateBatchTimers();
       this.#forgetRemoved();
     } else {
-      this.#continueDrain();
+      this.#continueClosing();
     }
     return this.#effects;
   }
@@ -183,7 +189,7 @@ export class Scheduler {
         this.#onReleased(event.requestId);
         break;
       case "inspected":
-        this.#onInspected(this.#record(event.modelId), event.options);
+        this.#onInspected(this.#record(event.modelId), event.options, event.isComplete);
         break;
       case "inspectFailed":
         this.#onInspectFailed(this.#record(event.modelId), event.failure);
@@ -204,7 +210,7 @@ export class Scheduler {
         this.#onUnloaded(this.#record(event.modelId, "unloading"));
         break;
       case "unloadOverdue":
-        this.#record(event.modelId, "unloading").overdue = true;
+        this.#hang(this.#record(event.modelId, "unloading"));
         break;
       case "fileSeen":
         this.#onFileSeen(this.#record(event.modelId), event.failure);
@@ -236,8 +242,8 @@ export class Scheduler {
       case "reconfigured":
         this.#onReconfigured(event.models, event.config, event.changedIds);
         break;
-      case "drain":
-        this.#onDrain();
+      case "close":
+        this.#onClose();
         break;
     }
   }
@@ -263,10 +269,11 @@ export class Scheduler {
 
   /** Why nobody may even wait for this model now. */
   #refusalNow(record: ModelRecord): Refusal | null {
-    if (this.#drain !== "no") return { kind: "draining" };
+    if (this.#closing !== "no") return { kind: "draining" };
     if (record.quarantine !== null) return { kind: "quarantined", reason: record.quarantine };
-    const isStuck = record.phase === "loading" && record.overdue;
-    if ((isStuck || record.backoffTimerId !== null) && record.failure !== null) {
+    if (record.overdue)
+      return { kind: "stuck", modelIds: [record.model.id], heldBytes: this.#ledger.of(record.model.id) };
+    if (record.backoffTimerId !== null && record.failure !== null) {
       return { kind: "backing_off", failure: record.failure };
     }
     return null;
@@ -293,13 +300,12 @@ export class Scheduler {
     lease.record.keepAliveMs = lease.keepAliveMs;
   }
 
-  #onInspected(record: ModelRecord, options: readonly ContextOption[]): void {
+  #onInspected(record: ModelRecord, options: readonly ContextOption[], isComplete: boolean): void {
     // A drain has made it absent in the meantime, or everyone who wanted it has left.
     if (record.phase !== "inspecting") return;
     forgetFileFailure(record);
     if (record.waiters.size === 0) {
-      record.phase = "absent";
-      record.stale = null;
+      this.#stayAbsent(record);
       return;
     }
     if (record.stale !== null) {
@@ -310,6 +316,7 @@ export class Scheduler {
     if (first === undefined) throw new Error(`no way to load ${record.model.id} was found`);
     record.phase = "inLine";
     record.options = options;
+    record.hasAllOptions = isComplete;
     record.choice = first;
     if (record.goesFirst) this.#line.unshift(record);
     else this.#line.push(record);
@@ -322,10 +329,16 @@ export class Scheduler {
       this.#inspect(record);
       return;
     }
-    record.stale = null;
     record.failure = failure;
-    record.phase = "absent";
     this.#rejectAll(record, failure);
+    this.#stayAbsent(record);
+  }
+
+  /** Nobody waits for it any more: nothing of the attempt is left. */
+  #stayAbsent(record: ModelRecord): void {
+    record.phase = "absent";
+    record.stale = null;
+    record.goesFirst = false;
   }
 
   #onLoadSucceeded(record: ModelRecord, measuredBytes: number): void {
@@ -355,16 +368,25 @@ export class Scheduler {
   }
 
   #onLoadTimedOut(record: ModelRecord, failure: ModelFailure): void {
+    if (!record.abandoned) {
+      this.#failLoad(record, failure);
+      this.#abandonLoad(record, null);
+    }
+    this.#hang(record);
+  }
+
+  /** Its load or unload may never end: nobody waits for that. */
+  #hang(record: ModelRecord): void {
     record.overdue = true;
-    if (record.abandoned) return;
-    this.#failLoad(record, failure);
-    this.#abandonLoad(record, null);
+    const heldBytes = this.#ledger.of(record.model.id);
+    this.#rejectAll(record, { kind: "stuck", modelIds: [record.model.id], heldBytes });
   }
 
   /** All who wait hear of it, and it is not tried again for a time that doubles with each failure. */
   #failLoad(record: ModelRecord, failure: ModelFailure): void {
     record.failure = failure;
     record.failures += 1;
+    this.#cancelBackoff(record);
     record.backoffTimerId = this.#now;
     this.#effects.push({
       type: "startBackoffTimer",
@@ -382,7 +404,8 @@ export class Scheduler {
   }
 
   #onFileSeen(record: ModelRecord, failure: ModelFailure | null): void {
-    if (record.phase !== "absent") return;
+    // While it is backing off its failure is that of the load.
+    if (record.phase !== "absent" || record.backoffTimerId !== null) return;
     if (failure === null) forgetFileFailure(record);
     else record.failure = failure;
   }
@@ -424,7 +447,11 @@ export class Scheduler {
     this.#config = config;
     this.#ledger.budgetBytes = config.budgetBytes - config.processBytes;
     const wanted = new Set(models.map(({ id }) => id));
-    for (const record of this.#records.values()) record.removed = !wanted.has(record.model.id);
+    for (const record of this.#records.values()) {
+      record.removed = !wanted.has(record.model.id);
+      // It starts anew with the time that is configured now.
+      this.#cancelIdleTimer(record);
+    }
     for (const model of models) {
       const record = this.#records.get(model.id);
       if (record === undefined) this.#records.set(model.id, newRecord(model));
@@ -447,7 +474,8 @@ export class Scheduler {
         break;
       case "inLine":
         this.#line = this.#line.filter((one) => one !== record);
-        this.#inspect(record);
+        if (record.waiters.size > 0) this.#inspect(record);
+        else this.#stayAbsent(record);
         break;
       case "loading":
         record.stale = reason;
@@ -461,9 +489,9 @@ export class Scheduler {
     }
   }
 
-  #onDrain(): void {
-    if (this.#drain !== "no") return;
-    this.#drain = "draining";
+  #onClose(): void {
+    if (this.#closing !== "no") return;
+    this.#closing = "closing";
     this.#line = [];
     for (const record of this.#records.values()) {
       this.#rejectAll(record, { kind: "draining" });
@@ -475,15 +503,15 @@ export class Scheduler {
     }
   }
 
-  #continueDrain(): void {
+  #continueClosing(): void {
     let inMemory = 0;
     for (const record of this.#records.values()) {
       if (isHeld(record) && record.leases === 0) this.#unload(record, "draining", null);
       if (record.phase !== "absent") inMemory += 1;
     }
-    if (inMemory > 0 || this.#drain === "drained") return;
-    this.#drain = "drained";
-    this.#effects.push({ type: "drained" });
+    if (inMemory > 0 || this.#closing === "closed") return;
+    this.#closing = "closed";
+    this.#effects.push({ type: "closed" });
   }
 
   /** Unloads what is stale or removed, once nobody uses it. */
@@ -559,18 +587,22 @@ export class Scheduler {
       const spareBytes = this.#freeBytes() - claimed.bytes;
       const fits = needBytes <= spareBytes && (!record.model.counted || this.#freePlaces() - claimed.places >= 1);
       if (record.waiters.size === 0) {
-        record.phase = "absent";
+        this.#stayAbsent(record);
+      } else if (refusal !== null && !record.hasAllOptions) {
+        // What smaller contexts take is asked only where it matters.
+        record.goesFirst = true;
+        this.#inspect(record, true);
       } else if (refusal !== null) {
-        record.phase = "absent";
         this.#rejectAll(record, refusal);
+        this.#stayAbsent(record);
       } else if (fits) {
         record.phase = "loading";
         this.#ledger.reserve(id, needBytes);
         const wantedTokens = record.options[0]?.contextTokens ?? contextTokens;
         this.#effects.push({ type: "startLoad", modelId: id, reservedBytes: needBytes, contextTokens, wantedTokens });
       } else if ([...record.waiters.values()].every((waiter) => !waiter.mayEvict)) {
-        record.phase = "absent";
         this.#rejectAll(record, { kind: "no_room", needBytes, freeBytes: Math.max(0, spareBytes) });
+        this.#stayAbsent(record);
       } else {
         this.#line.push(record);
         if (head === null) {
@@ -589,26 +621,28 @@ export class Scheduler {
 
   /** Takes the largest context that can fit at all; the refusal where none can. */
   #choose(record: ModelRecord): Refusal | null {
-    let refusal: Refusal | null = null;
+    const refusals: Refusal[] = [];
     for (const option of record.options) {
       const impossible = this.#impossible(record, option);
       if (impossible === null) {
         record.choice = option;
         return null;
       }
-      refusal ??= impossible;
+      refusals.push(impossible);
     }
-    return refusal;
+    // What may pass is more to the point than that the largest context can never fit.
+    return refusals.find(({ kind }) => kind !== "larger_than_budget") ?? refusals[0] ?? null;
   }
 
   /** Evicts idle models, and marks busy ones draining, so that there is room when they are gone. */
   #makeRoom(want: EvictionWant, forModelId: string | null): void {
-    const victims =
-      chooseVictims(this.#candidates(tier.idle), want) ?? chooseVictims(this.#candidates(tier.loading), want);
+    const candidates = this.#candidates(tier.loading);
+    const victims = chooseVictims(candidates, want);
+    if (victims === null && forModelId !== null) throw new Error(`no victims for ${forModelId}, although it fits`);
     if (victims === null) {
-      // What others are loading may already be counted in what the machine lacks: their end will tell.
-      const isClear = [...this.#records.values()].every(({ phase }) => phase !== "loading");
-      if (isClear && forModelId !== null) throw new Error(`no victims for ${forModelId}, although it fits`);
+      // Pinned models hold more than the new budget: what is idle goes, and nobody is kept from what stays.
+      for (const { id } of this.#candidates(tier.idle)) this.#evict(this.#record(id), null);
+      for (const record of this.#records.values()) this.#endDrain(record);
       return;
     }
     for (const record of this.#records.values()) {
@@ -657,7 +691,8 @@ export class Scheduler {
   /** What the head still needs beyond what is free or already on its way back. */
   #wantOf(head: ModelRecord): EvictionWant {
     const ofBudget = this.#ledger.freeBytes - this.#owedBytes() + this.#leavingBytes();
-    const ofMachine = this.#spareHeadroomBytes() + this.#returningBytes();
+    // For a load under way nobody goes: how much of its memory is taken already, its end will tell.
+    const ofMachine = this.#headroomBytes + this.#returningBytes();
     const comingPlaces = this.#freePlaces() + this.#leavingPlaces();
     return {
       bytes: head.choice.needBytes - Math.min(ofBudget, ofMachine),
@@ -678,30 +713,44 @@ export class Scheduler {
 
   /** Why this model cannot be loaded so, whoever went for it. */
   #impossible(record: ModelRecord, { needBytes }: ContextOption): Refusal | null {
-    let pinnedBytes = 0;
-    let pinnedPlaces = 0;
-    let evictableBytes = 0;
-    for (const other of this.#records.values()) {
-      if (other === record || !isInMemory(other)) continue;
-      const bytes = this.#ledger.of(other.model.id) + owedBytes(other, this.#ledger);
-      if (!other.model.keep || other.phase === "unloading") {
-        evictableBytes += other.phase === "unloading" ? other.takenBytes : bytes;
-        continue;
-      }
-      pinnedBytes += bytes;
-      if (other.model.counted) pinnedPlaces += 1;
-    }
     const { budgetBytes, processBytes, maxLoaded } = this.#config;
-    if (needBytes > budgetBytes - processBytes - pinnedBytes) {
+    const pinned = this.#holdings(
+      (other) => other !== record && isPinned(other) && !isLeaving(other) && !other.overdue,
+    );
+    const stuck = this.#holdings((other) => other !== record && other.overdue);
+    const roomBytes = budgetBytes - processBytes - pinned.bytes;
+    const room = record.model.counted && maxLoaded !== null ? maxLoaded - pinned.places : Infinity;
+    if (needBytes > roomBytes) {
       const smallest = record.options.at(-1) ?? record.choice;
-      return { kind: "larger_than_budget", needBytes, budgetBytes, processBytes, pinnedBytes, smallest };
+      return { kind: "larger_than_budget", needBytes, budgetBytes, processBytes, pinnedBytes: pinned.bytes, smallest };
     }
-    if (maxLoaded !== null && record.model.counted && pinnedPlaces >= maxLoaded) return { kind: "no_place", maxLoaded };
-    if (needBytes > this.#headroomBytes + evictableBytes) {
-      const machineBytes = Math.max(0, this.#headroomBytes + evictableBytes);
-      return { kind: "machine_short", needBytes, machineBytes, budgetBytes };
+    if (room < 1) return { kind: "no_place", maxLoaded: maxLoaded ?? 0 };
+    if (needBytes > roomBytes - stuck.bytes || room - stuck.places < 1) {
+      return { kind: "stuck", modelIds: stuck.ids, heldBytes: stuck.bytes };
+    }
+    const others = this.#holdings((other) => other !== record);
+    const machineBytes = this.#headroomBytes + others.takenBytes - pinned.takenBytes - stuck.takenBytes;
+    if (needBytes > machineBytes) {
+      return { kind: "machine_short", needBytes, machineBytes: Math.max(0, machineBytes), budgetBytes };
     }
     return null;
+  }
+
+  /** What models in memory hold together. `takenBytes`: what the machine would get back from them, at most. */
+  #holdings(isMeant: (record: ModelRecord) => boolean) {
+    const ids: string[] = [];
+    let bytes = 0;
+    let takenBytes = 0;
+    let places = 0;
+    for (const record of this.#records.values()) {
+      if (!isInMemory(record) || !isMeant(record)) continue;
+      ids.push(record.model.id);
+      const reservedBytes = this.#ledger.of(record.model.id) + owedBytes(record, this.#ledger);
+      bytes += reservedBytes;
+      takenBytes += record.phase === "unloading" ? record.takenBytes : reservedBytes;
+      if (record.model.counted) places += 1;
+    }
+    return { ids, bytes, takenBytes, places };
   }
 
   /** Models that may be evicted, up to a tier. */
@@ -724,7 +773,7 @@ export class Scheduler {
 
   /** Null: must not be evicted, or has nothing to bring back. */
   #tierOf(record: ModelRecord): number | null {
-    if (record.model.keep && !record.removed) return null;
+    if (isPinned(record)) return null;
     switch (record.phase) {
       case "loaded":
         if (record.drain !== null) return record.leases === 0 && !hasBatch(record) ? tier.idle : tier.draining;
@@ -782,17 +831,17 @@ export class Scheduler {
     if (record.waiters.size > 0) this.#inspect(record);
   }
 
-  #inspect(record: ModelRecord): void {
+  #inspect(record: ModelRecord, withSmaller = false): void {
     record.phase = "inspecting";
     record.stale = null;
-    this.#effects.push({ type: "inspect", modelId: record.model.id });
+    this.#effects.push({ type: "inspect", modelId: record.model.id, withSmaller });
   }
 
   #grantWaiters(): void {
     for (const record of this.#records.values()) {
       if (record.phase !== "loaded" || record.stale !== null) continue;
       for (const [requestId, waiter] of record.waiters) {
-        if (waiter.hasTurn && isServed(record, waiter)) this.#grant(record, requestId, waiter);
+        if (waiter.hasTurn && isServing(record)) this.#grant(record, requestId, waiter);
       }
     }
   }
@@ -860,19 +909,17 @@ export class Scheduler {
 
   /** Bytes that a load may take now: of the budget, and of the machine if what is loading had taken nothing yet. */
   #freeBytes(): number {
-    return Math.min(this.#ledger.freeBytes, this.#spareHeadroomBytes());
-  }
-
-  #spareHeadroomBytes(): number {
-    return this.#headroomBytes - this.#sumOf(({ phase }) => phase === "loading");
+    // One that hangs takes no more than it has.
+    const loadingBytes = this.#sumOf(({ phase, overdue }) => phase === "loading" && !overdue);
+    return Math.min(this.#ledger.freeBytes, this.#headroomBytes - loadingBytes);
   }
 
   /** What the machine gets back from models that are on their way out. */
   #returningBytes(): number {
     let bytes = 0;
     for (const record of this.#records.values()) {
-      if (record.phase === "unloading") bytes += record.takenBytes;
-      else if (isLeaving(record)) bytes += this.#ledger.of(record.model.id);
+      if (!isLeaving(record)) continue;
+      bytes += record.phase === "unloading" ? record.takenBytes : this.#ledger.of(record.model.id);
     }
     return bytes;
   }
@@ -909,11 +956,11 @@ export class Scheduler {
 }
 
 /**
- * False when requests wait and nothing is under way that could ever serve them. Only a bug, or native code that never
- * comes back, leads there, and health must show it.
+ * False when requests wait, or a load or unload hangs, and nothing is under way. Only a bug, or native code that never comes
+ * back, leads there, and health must show it.
  */
 export function isProgressing(models: readonly ModelSnapshot[]): boolean {
-  const isWaiting = models.some(({ waiting }) => waiting > 0);
+  const isWaiting = models.some(({ waiting, overdue }) => waiting > 0 || overdue);
   const isUnderWay = models.some(
     ({ leases, phase, overdue }) =>
       leases > 0 || !(overdue || phase === "absent" || phase === "inLine" || phase === "loaded"),
@@ -928,6 +975,7 @@ function newRecord(model: SchedulerModel): ModelRecord {
     options: [],
     choice: nothingChosen,
     takenBytes: 0,
+    hasAllOptions: false,
     waiters: new Map(),
     leases: 0,
     drain: null,
@@ -947,14 +995,17 @@ function newRecord(model: SchedulerModel): ModelRecord {
   };
 }
 
-/** Whether a draining model still serves this one; any other serves everybody. */
-function isServed({ drain }: ModelRecord, { asked }: Waiter): boolean {
-  return drain === null || (!drain.over && asked < drain.since);
+/**
+ * Whether this model gives new leases. A draining one does as long as it has somebody to serve who asked before: then to
+ * whoever has a turn, for a later one of higher priority may hold the turn that an early one waits for.
+ */
+function isServing(record: ModelRecord): boolean {
+  return record.drain === null || hasBatch(record);
 }
 
 /** Whether a draining model has somebody to serve before it goes. */
-function hasBatch(record: ModelRecord): boolean {
-  return [...record.waiters.values()].some((waiter) => isServed(record, waiter));
+function hasBatch({ drain, waiters }: ModelRecord): boolean {
+  return drain !== null && !drain.over && [...waiters.values()].some(({ asked }) => asked < drain.since);
 }
 
 /** Loaded, whether or not its reservation is complete. */
@@ -967,7 +1018,13 @@ function isInMemory(record: ModelRecord): boolean {
   return isHeld(record) || record.phase === "loading" || record.phase === "unloading";
 }
 
+function isPinned({ model, removed }: ModelRecord): boolean {
+  return model.keep && !removed;
+}
+
+/** Its memory is on its way back; that of a load or unload that hangs is not. */
 function isLeaving(record: ModelRecord): boolean {
+  if (record.overdue) return false;
   return record.phase === "unloading" || (record.phase === "loading" && record.abandoned);
 }
 

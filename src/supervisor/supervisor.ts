@@ -8,6 +8,7 @@ import { systemClock } from "../core/clock.ts";
 import { type Deferred, deferred } from "../core/deferred.ts";
 import { messageOf } from "../core/errors.ts";
 import type { AdjustableLogger } from "../core/log.ts";
+import { mallocEnvironment } from "../core/malloc.ts";
 import { CrashPolicy } from "./crash-policy.ts";
 import { departedClients } from "./departed.ts";
 import { HeldConnections } from "./held-connections.ts";
@@ -119,8 +120,7 @@ class Supervisor {
     const supervisedBy: SupervisedBy = { quarantined: [...this.#suspects.quarantined] };
     const child = fork(this.#options.script, this.#options.args, {
       env: {
-        // glibc's malloc keeps freed memory of each arena; with few of them an unloaded model's goes back to the system.
-        MALLOC_ARENA_MAX: "2",
+        ...mallocEnvironment,
         ...process.env,
         [supervisedVariable]: JSON.stringify(supervisedBy),
       },

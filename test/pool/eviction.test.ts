@@ -90,4 +90,8 @@ describe("chooseVictims", () => {
       { numRuns: 2000 },
     );
   });
+  it("spares the more recent of two that are not both needed", () => {
+    const of = [3, 4, 10].map((bytes, n) => ({ id: `m${n}`, bytes, counted: true, tier: 0, lastUse: n, priority: 3 }));
+    expect(chooseVictims(of, { bytes: 12, places: 0 })).toEqual(["m0", "m2"]);
+  });
 });

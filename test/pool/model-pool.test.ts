@@ -535,11 +535,12 @@ describe("a file that changes under its model", () => {
   it("is loaded anew before the next lease", async () => {
     const { acquire, clock, engine } = bench({ a: {} });
     (await acquire("a")).release();
-    engine.define("a.gguf", { change: "a.gguf was cut from 9 to 4 bytes while it was in use" });
-    clock.advance(1000);
-    const next = acquire("a");
     engine.define("a.gguf", {});
-    (await next).release();
+    (await acquire("a")).release();
+    // Looked at once a second, not at each request.
+    expect(engine.loadCount("a.gguf")).toBe(1);
+    clock.advance(1000);
+    (await acquire("a")).release();
     expect(engine.loadCount("a.gguf")).toBe(2);
   });
 });
@@ -705,6 +706,127 @@ describe("eight requests for each of two models that do not fit together", () =>
     };
     await Promise.all(ids.map(serve));
     expect([engine.loadCount("a.gguf"), engine.loadCount("b.gguf")]).toEqual([1, 1]);
+  });
+});
+
+describe("details that nothing else holds", () => {
+  it("asks the machine anew before each load", async () => {
+    let availableBytes = 10_000;
+    const { acquire } = bench({ a: {} }, {}, { availableBytes: () => availableBytes });
+    availableBytes = 100;
+    expect(await refusalOf(acquire("a"))).toMatchObject({ code: "machine_memory_short" });
+  });
+  it("counts what an unloaded model gave back once", async () => {
+    const files = { "h.gguf": { predictedBytes: 1500, manual: { load: true } }, "k.gguf": { manual: { load: true } } };
+    let usedBytes = () => 0;
+    const house = bench(
+      { a: {}, h: {}, k: {} },
+      { files },
+      { budgetBytes: 5000, availableBytes: () => 2000 - usedBytes() },
+    );
+    usedBytes = () => house.engine.usedBytes;
+    const busy = await house.acquire("a");
+    void house.acquire("h");
+    await settled();
+    void house.acquire("k");
+    await settled();
+    busy.release();
+    await settled();
+    await settled();
+    expect([house.engine.loadCount("h.gguf"), house.engine.loadCount("k.gguf")]).toEqual([1, 0]);
+  });
+  it("tells each request its own share of a load, and of the wait before it", async () => {
+    const { acquire, clock, engine } = bench(
+      { a: {}, b: { slots: 2 } },
+      { files: { "b.gguf": { manual: { load: true } } } },
+      { budgetBytes: 1500 },
+    );
+    const busy = await acquire("a");
+    const first = acquire("b");
+    await settled();
+    clock.advance(50);
+    busy.release();
+    const load = await engine.nextLoad();
+    clock.advance(10);
+    const second = acquire("b");
+    await settled();
+    clock.advance(20);
+    load.succeed();
+    expect(await first).toMatchObject({ queueMs: 50, loadMs: 30 });
+    expect(await second).toMatchObject({ queueMs: 0, loadMs: 20 });
+  });
+  it("says how long an evicted model was idle", async () => {
+    const { acquire, clock, pool } = bench({ a: {}, b: {} }, {}, { budgetBytes: 1500 });
+    (await acquire("a")).release();
+    clock.advance(700);
+    (await acquire("b")).release();
+    expect(pool.events().find(({ type }) => type === "unload_started")).toMatchObject({
+      modelId: "a",
+      idleMs: 700,
+      forModelId: "b",
+      waiting: 1,
+    });
+  });
+  it("offers a smaller context beside pinned models", async () => {
+    const files = {
+      "a.gguf": { predictedBytes: 3000, measuredBytes: 1900, predictedBytesOf: { 2048: 2500, 1024: 1900 } },
+    };
+    const { acquire } = bench(
+      { p: { keep: true }, a: { contextTokens: 4096, minContextTokens: 512 } },
+      { files },
+      { budgetBytes: 3000 },
+    );
+    await acquire("p");
+    expect((await acquire("a")).model.contextTokens).toBe(1024);
+  });
+  it("429 reckons with all slots", async () => {
+    const { acquire, clock } = bench({ a: { slots: 2 } }, {}, { maxWaiting: 0 });
+    const first = await acquire("a");
+    clock.advance(20_000);
+    first.release();
+    await settled();
+    await acquire("a");
+    await acquire("a");
+    expect((await refusalOf(acquire("a"))).retryAfterS).toBe(10);
+  });
+
+  it("a quarantine outlives a configuration without its model, and a lift ends it for good", async () => {
+    const house = bench({ a: {}, b: {} }, {}, { quarantined: new Map([["a", "SIGSEGV twice"]]) });
+    const all = house.options.models;
+    const without = { ...house.options, models: all.slice(1) };
+    house.enginePool.reconfigure(without);
+    house.enginePool.reconfigure({ ...house.options, models: all });
+    expect(await refusalOf(house.acquire("a"))).toMatchObject({ code: "model_quarantined" });
+    house.pool.lift("a");
+    house.enginePool.reconfigure(without);
+    house.enginePool.reconfigure({ ...house.options, models: all });
+    (await house.acquire("a")).release();
+  });
+  it("what one slot took says nothing about two", async () => {
+    const files = { "a.gguf": { predictedBytes: 1000, measuredBytes: 700 } };
+    const house = bench({ a: {} }, { files, manual: { load: true } });
+    const first = house.acquire("a");
+    (await house.engine.nextLoad()).succeed();
+    (await first).release();
+    const [a] = house.options.models;
+    if (a === undefined) throw new Error("a model is described");
+    house.enginePool.reconfigure({ ...house.options, models: [{ ...a, spec: { ...a.spec, slots: 2 } }] });
+    const second = house.acquire("a");
+    const load = await house.engine.nextLoad();
+    expect(house.pool.status().reservedBytes).toBe(1000);
+    load.succeed();
+    (await second).release();
+  });
+  it("predicts no smaller context where the wanted one has room", async () => {
+    const { acquire, engine } = bench({ a: { contextTokens: 4096, minContextTokens: 512 } });
+    let predictions = 0;
+    const predict = engine.predictBytes.bind(engine);
+    engine.predictBytes = async (spec) => {
+      predictions += 1;
+      return predict(spec);
+    };
+    (await acquire("a")).release();
+    expect(predictions).toBe(1);
   });
 });
 

@@ -59,7 +59,8 @@ export class World {
   machine: WorldMachine | null = null;
   /** Every effect so far. */
   readonly effects: SchedulerEffect[] = [];
-  readonly inspecting = new Set<string>();
+  /** Whether the smaller contexts are asked for too. */
+  readonly inspecting = new Map<string, boolean>();
   readonly memory = new Map<string, MemoryEntry>();
   /** Waiting request → its model. */
   readonly waiting = new Map<number, string>();
@@ -125,8 +126,10 @@ export class World {
   }
 
   inspected(modelId: string): void {
-    this.#take(this.inspecting, modelId);
-    this.handle({ type: "inspected", modelId, options: this.options(modelId) });
+    const withSmaller = taken(this.inspecting, modelId);
+    const all = this.options(modelId);
+    const options = withSmaller ? all : all.slice(0, 1);
+    this.handle({ type: "inspected", modelId, options, isComplete: options.length === all.length });
   }
 
   options(modelId: string): ContextOption[] {
@@ -138,7 +141,7 @@ export class World {
   }
 
   inspectFailed(modelId: string, failure: ModelFailure): void {
-    this.#take(this.inspecting, modelId);
+    taken(this.inspecting, modelId);
     this.handle({ type: "inspectFailed", modelId, failure });
   }
 
@@ -149,6 +152,7 @@ export class World {
     entry.state = "loaded";
     if (this.closed.has(modelId)) this.closed.set(modelId, new Set(this.#waitersOf(modelId)));
     entry.measuredBytes = measuredBytes;
+    entry.timedOut = false;
     if (this.machine !== null) this.machine.headroomBytes -= measuredBytes;
     this.handle({ type: "loadSucceeded", modelId, measuredBytes });
   }
@@ -207,7 +211,13 @@ export class World {
     this.handle({ type: "fileChanged", modelId });
   }
 
-  hasTimedOut(modelId: string): boolean {
+  unloadTakesLong(modelId: string): void {
+    this.#entry(modelId, "unloading").timedOut = true;
+    this.handle({ type: "unloadOverdue", modelId });
+  }
+
+  /** Its load or unload hangs. */
+  hangs(modelId: string): boolean {
     return this.memory.get(modelId)?.timedOut === true;
   }
 
@@ -253,7 +263,7 @@ export class World {
   drain(): void {
     this.draining = true;
     this.inspecting.clear();
-    this.handle({ type: "drain" });
+    this.handle({ type: "close" });
   }
 
   /** Brings a model into memory as a request does that is over at once. */
@@ -310,7 +320,7 @@ export class World {
     switch (effect.type) {
       case "inspect":
         insist(!this.inspecting.has(effect.modelId), `${effect.modelId} is inspected twice at the same time`);
-        this.inspecting.add(effect.modelId);
+        this.inspecting.set(effect.modelId, effect.withSmaller);
         break;
       case "startLoad":
         insist(!this.memory.has(effect.modelId), `${effect.modelId} is loaded although it is in memory`);
@@ -365,8 +375,9 @@ export class World {
       case "grant": {
         insist(this.waiting.delete(effect.requestId), `request ${effect.requestId} is granted and does not wait`);
         insist(!this.#turnless.has(effect.requestId), `request ${effect.requestId} is granted without a turn`);
+        const early = [...(this.closed.get(effect.modelId) ?? [effect.requestId])];
         insist(
-          this.closed.get(effect.modelId)?.has(effect.requestId) ?? true,
+          early.some((id) => id === effect.requestId || this.waiting.has(id)),
           `request ${effect.requestId} is granted although ${effect.modelId} is draining`,
         );
         this.#entry(effect.modelId, "loaded").leases.add(effect.requestId);
@@ -374,6 +385,7 @@ export class World {
         break;
       }
       case "reject":
+        this.#checkRefusal(effect.modelId, effect.refusal);
         insist(this.waiting.delete(effect.requestId), `request ${effect.requestId} is rejected and does not wait`);
         this.outcomes.set(effect.requestId, effect.refusal);
         break;
@@ -407,7 +419,7 @@ export class World {
         insist(this.#waitersOf(effect.modelId).length === 0, `${effect.modelId} is forgotten while requests wait`);
         this.quarantined.delete(effect.modelId);
         break;
-      case "drained":
+      case "closed":
         insist(this.draining && !this.drained && this.memory.size === 0, "drained, but it is not over");
         this.drained = true;
         break;
@@ -416,7 +428,7 @@ export class World {
 
   #check(): void {
     const { maxLoaded, autoUnloadAfterMs } = this.config;
-    const budgetBytes = this.config.budgetBytes - this.config.processBytes;
+    const budgetBytes = this.#modelsBudgetBytes;
     const snapshot = new Map(this.scheduler.snapshot().map((model) => [model.modelId, model]));
     for (const [modelId, { draining }] of snapshot) {
       insist(draining === this.closed.has(modelId), `${modelId}: draining is ${draining}`);
@@ -439,9 +451,21 @@ export class World {
     insist(reservedBytes <= budgetBytes || this.overBudget, `${reservedBytes} bytes reserved of ${budgetBytes}`);
     insist(reservedBytes === this.scheduler.reservedBytes, "the sum of reservations is wrong");
     insist(fits || this.overBudget, `${counted} models in memory, at most ${maxLoaded} allowed`);
-    const isTimedOut = [...this.memory.values()].some(({ timedOut }) => timedOut);
-    const queues = [...this.waiting.keys()].some((requestId) => this.#turnless.has(requestId));
-    insist(isProgressing([...snapshot.values()]) || isTimedOut || queues, "requests wait and nothing is under way");
+    const isUnderWay =
+      this.inspecting.size > 0 ||
+      [...this.memory].some(([modelId, { state, leases }]) => {
+        return leases.size > 0 || (state !== "loaded" && !this.hangs(modelId)) || this.#isSettling(modelId);
+      });
+    // A model that is in memory gives its next turn as soon as one ends.
+    const turnComes = [...this.#turnless].some((id) => this.memory.get(this.waiting.get(id) ?? "")?.state === "loaded");
+    const withTurn = [...this.waiting.keys()].filter((requestId) => !this.#turnless.has(requestId));
+    insist(
+      isUnderWay || turnComes || withTurn.length === 0,
+      `requests ${withTurn.join(", ")} wait and nothing is under way`,
+    );
+    const hangs = [...this.memory.keys()].some((modelId) => this.hangs(modelId));
+    const expected = isUnderWay || (this.waiting.size === 0 && !hangs);
+    insist(isProgressing([...snapshot.values()]) === expected, `it says that its progress is ${!expected}`);
     if (this.draining) return;
     for (const modelId of this.in("loaded")) {
       const isIdle =
@@ -456,38 +480,64 @@ export class World {
     }
   }
 
-  /** Not before the budget had been tried with each larger context, and none of them could ever have fitted. */
-  #checkChoice(modelId: string, contextTokens: number, reservedBytes: number): void {
+  /** What stands in the way of a load of this model, and would also if everybody went who may. */
+  #heldFor(modelId: string): {
+    readonly pinnedBytes: number;
+    readonly stuckBytes: number;
+    readonly othersBytes: number;
+  } {
     let pinnedBytes = 0;
+    let stuckBytes = 0;
     let othersBytes = 0;
-    for (const [otherId, { reservedBytes: bytes, phase }] of this.#reservations()) {
+    for (const [otherId, { state, abandoned, reservedBytes, measuredBytes, timedOut }] of this.memory) {
       if (otherId === modelId) continue;
+      // One that was given up keeps what was reserved for it, whatever it measured.
+      const bytes = abandoned ? reservedBytes : (measuredBytes ?? reservedBytes);
       othersBytes += bytes;
-      if (this.#model(otherId).keep === true && phase !== "unloading") pinnedBytes += bytes;
+      const isPinned = this.#model(otherId).keep === true && !this.removed.has(otherId);
+      if (timedOut) stuckBytes += bytes;
+      else if (isPinned && state !== "unloading" && !abandoned) pinnedBytes += bytes;
     }
+    return { pinnedBytes, stuckBytes, othersBytes };
+  }
+
+  get #modelsBudgetBytes(): number {
+    return this.config.budgetBytes - this.config.processBytes;
+  }
+
+  /** Not before each larger context had been found impossible. */
+  #checkChoice(modelId: string, contextTokens: number, reservedBytes: number): void {
+    const { pinnedBytes, stuckBytes, othersBytes } = this.#heldFor(modelId);
+    const machineBytes = (this.machine?.headroomBytes ?? Infinity) + othersBytes - pinnedBytes - stuckBytes;
+    const room = Math.min(this.#modelsBudgetBytes - pinnedBytes - stuckBytes, machineBytes);
     for (const option of this.options(modelId)) {
       if (option.contextTokens <= contextTokens) {
         insist(option.needBytes === reservedBytes, `${modelId} reserves ${reservedBytes}, needs ${option.needBytes}`);
         break;
       }
-      const machineBytes = (this.machine?.headroomBytes ?? Infinity) + othersBytes - pinnedBytes;
-      const room = Math.min(this.config.budgetBytes - this.config.processBytes - pinnedBytes, machineBytes);
+      // Places may be stuck as well.
       insist(option.needBytes > room, `${modelId} gets ${contextTokens} tokens; ${option.contextTokens} would fit`);
     }
     if (this.machine === null) return;
     let loadingBytes = 0;
-    for (const [otherId, { reservedBytes: bytes, phase }] of this.#reservations()) {
-      if (phase === "loading" && otherId !== modelId) loadingBytes += bytes;
+    for (const [otherId, entry] of this.memory) {
+      if (entry.state === "loading" && otherId !== modelId && !entry.timedOut) loadingBytes += entry.reservedBytes;
     }
     const free = this.machine.headroomBytes - loadingBytes;
     insist(reservedBytes <= free, `${modelId} takes ${reservedBytes} of ${free} that the machine has`);
   }
 
-  #reservations(): [string, { readonly reservedBytes: number; readonly phase: string }][] {
-    return [...this.memory].map(([modelId, { state, reservedBytes, measuredBytes }]) => [
-      modelId,
-      { reservedBytes: measuredBytes ?? reservedBytes, phase: state },
-    ]);
+  /** "For good" is said only of what can never fit beside the pinned models, whatever its context. */
+  #checkRefusal(modelId: string, refusal: Refusal): void {
+    if (refusal.kind !== "larger_than_budget") return;
+    const { pinnedBytes } = this.#heldFor(modelId);
+    const least = Math.min(...this.options(modelId).map(({ needBytes }) => needBytes));
+    const room = this.#modelsBudgetBytes - pinnedBytes;
+    insist(least > room || refusal.needBytes > room, `${modelId} is refused for good, but ${least} fit in ${room}`);
+  }
+
+  #isSettling(modelId: string): boolean {
+    return this.scheduler.snapshot().some((one) => one.modelId === modelId && one.phase === "settling");
   }
 
   #cancelTimer(modelId: string, timerId: number): boolean {
@@ -510,10 +560,6 @@ export class World {
     const entry = this.memory.get(modelId);
     if (entry?.state !== state) throw new Error(`${modelId} is ${entry?.state ?? "not in memory"}, not ${state}`);
     return entry;
-  }
-
-  #take(set: Set<string>, modelId: string): void {
-    if (!set.delete(modelId)) throw new Error(`${modelId} is not being inspected`);
   }
 }
 

@@ -401,12 +401,15 @@ describe("a smaller context", () => {
     beside.bring("pinned");
     beside.request("a");
     beside.inspected("a");
+    expect(beside.effects.at(-1)).toEqual({ type: "inspect", modelId: "a", withSmaller: true });
+    beside.inspected("a");
     expect(beside.effects.at(-1)).toMatchObject({ type: "startLoad", contextTokens: 256, wantedTokens: 1024 });
   });
 
   it("does not help a model whose smallest is too large: the refusal names both", () => {
     const world = new World({ a: { needBytes: 9, smaller } }, { budgetBytes: 4 });
     const request = world.request("a");
+    world.inspected("a");
     world.inspected("a");
     expect(world.refusalOf(request)).toMatchObject({
       kind: "larger_than_budget",
@@ -465,6 +468,16 @@ describe("back-off", () => {
     expect(world.backoffTimers.get("a")?.delayMs).toBe(1000);
   });
 
+  it("is not ended by a look at the file", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    world.request("a");
+    world.inspected("a");
+    world.loadFailed("a");
+    world.handle({ type: "fileSeen", modelId: "a", failure: { kind: "missing", reason: "gone" } });
+    world.handle({ type: "fileSeen", modelId: "a", failure: null });
+    expect(world.refusalOf(world.request("a"))).toEqual({ kind: "backing_off", failure: loadFailure });
+  });
+
   it("is ended by an operator", () => {
     const world = new World({ a: small }, { budgetBytes: 10 });
     world.request("a");
@@ -496,16 +509,28 @@ describe("a load that takes too long", () => {
     expect(world.refusalOf(waiter)).toEqual(loadFailure);
     expect(world.scheduler.reservedBytes).toBe(8);
     world.fireBackoffTimer("a");
-    expect(world.refusalOf(world.request("a"))).toEqual({ kind: "backing_off", failure: loadFailure });
+    expect(world.refusalOf(world.request("a"))).toEqual({ kind: "stuck", modelIds: ["a"], heldBytes: 8 });
+    // Nothing that needs its memory waits for it.
     const other = world.request("b");
     world.inspected("b");
+    expect(world.refusalOf(other)).toEqual({ kind: "stuck", modelIds: ["a"], heldBytes: 8 });
     expect(isProgressing(world.scheduler.snapshot())).toBe(false);
     world.loadFailed("a");
-    world.loadSucceeded("b");
-    expect(world.outcomes.get(other)).toBe("granted");
-    world.release(other);
+    expect(isProgressing(world.scheduler.snapshot())).toBe(true);
+    world.bring("b");
     world.request("a");
     world.inspected("a");
+    expect(world.in("unloading")).toEqual(["b"]);
+  });
+
+  it("makes others go in place of what it holds", () => {
+    const world = new World({ a: half, b: half, c: half }, { budgetBytes: 10 });
+    world.bring("b");
+    world.request("a");
+    world.inspected("a");
+    world.loadTimesOut("a");
+    world.request("c");
+    world.inspected("c");
     expect(world.in("unloading")).toEqual(["b"]);
   });
 
@@ -600,6 +625,31 @@ describe("the machine's memory", () => {
     world.inspected("b");
     world.seeMemory(4);
     expect(world.in("loading")).toEqual(["b"]);
+  });
+
+  it("that is short is not told as too small a budget", () => {
+    const smaller = [{ contextTokens: 512, needBytes: 6 }];
+    const world = new World({ a: { needBytes: 12, smaller } }, { budgetBytes: 10 });
+    world.seeMemory(3);
+    const request = world.request("a");
+    world.inspected("a");
+    world.inspected("a");
+    expect(world.refusalOf(request)).toMatchObject({ kind: "machine_short", needBytes: 6 });
+  });
+
+  it("makes nobody go for what a load under way has perhaps taken already", () => {
+    const world = new World({ idle: small, loading: small, next: small }, { budgetBytes: 20 });
+    world.bring("idle");
+    world.seeMemory(10);
+    world.request("loading");
+    world.inspected("loading");
+    world.seeMemory(6);
+    world.request("next");
+    world.inspected("next");
+    expect([world.in("unloading"), world.in("loading")]).toEqual([[], ["loading"]]);
+    world.loadSucceeded("loading");
+    world.seeMemory(6);
+    expect(world.in("loading")).toEqual(["next"]);
   });
 
   it("is not counted twice while a load takes it", () => {
@@ -719,6 +769,53 @@ describe("a file that changed under a loaded model", () => {
     world.unloaded("a");
     world.inspectFailed("a", { kind: "invalid", reason: "a.gguf is truncated" });
     expect(world.refusalOf(next)).toEqual({ kind: "invalid", reason: "a.gguf is truncated" });
+  });
+});
+
+describe("a request of higher priority that comes late", () => {
+  it("holds nobody up: it is served with the batch", () => {
+    const world = new World({ a: { needBytes: 8 }, b: { needBytes: 8 } }, { budgetBytes: 10 });
+    const first = world.lease("a");
+    const early = world.request("a", { hasTurn: false });
+    world.request("b");
+    world.inspected("b");
+    const late = world.request("a", { hasTurn: false });
+    world.turn(late);
+    world.release(first);
+    expect(world.outcomes.get(late)).toBe("granted");
+    world.turn(early);
+    world.release(late);
+    expect(world.in("unloading")).toEqual([]);
+    world.release(early);
+    expect(world.in("unloading")).toEqual(["a"]);
+  });
+});
+
+describe("a pinned model that is removed", () => {
+  it("keeps nobody out for good", () => {
+    const models = { pinned: { needBytes: 6, keep: true }, a: { needBytes: 8 } };
+    const world = new World(models, { budgetBytes: 10 });
+    const running = world.lease("pinned");
+    world.reconfigure({ a: models.a }, {}, []);
+    const waiter = world.request("a");
+    world.inspected("a");
+    world.release(running);
+    world.unloaded("pinned");
+    world.loadSucceeded("a");
+    expect(world.outcomes.get(waiter)).toBe("granted");
+  });
+});
+
+describe("a budget that pinned models alone exceed", () => {
+  it("makes what is idle go, and keeps nobody from what stays", () => {
+    const models = { pinned: { needBytes: 6, keep: true }, idle: { needBytes: 1 }, busy: { needBytes: 2 } };
+    const world = new World(models, { budgetBytes: 10 });
+    world.bring("pinned", "idle");
+    world.lease("busy");
+    world.reconfigure(models, { budgetBytes: 4 }, []);
+    expect(world.in("unloading")).toEqual(["idle"]);
+    expect(world.outcomes.get(world.request("busy"))).toBe("granted");
+    expect(world.outcomes.get(world.request("pinned"))).toBe("granted");
   });
 });
 
@@ -919,6 +1016,14 @@ describe("warm-up", () => {
 });
 
 describe("auto unload", () => {
+  it("takes a new time for what is idle already", () => {
+    const models = { a: small };
+    const world = new World(models, { budgetBytes: 10, autoUnloadAfterMs: 1000 });
+    world.bring("a");
+    world.reconfigure(models, { autoUnloadAfterMs: 7 }, []);
+    expect(lastIdleDelay(world)).toBe(7);
+  });
+
   it("unloads what has been idle for the time, which each use starts anew", () => {
     const world = new World({ a: small }, { budgetBytes: 10, autoUnloadAfterMs: 1000 });
     const busy = world.lease("a");
@@ -961,7 +1066,7 @@ describe("drain", () => {
     expect(world.in("unloading")).toEqual(["a"]);
     expect(world.refusalOf(world.request("b"))).toEqual({ kind: "draining" });
     world.unloaded("a");
-    world.handle({ type: "inspected", modelId: "e", options: world.options("e") });
+    world.handle({ type: "inspected", modelId: "e", options: world.options("e"), isComplete: true });
     world.loadSucceeded("c");
     world.unloaded("c");
     expect(world.drained).toBe(false);
@@ -975,6 +1080,111 @@ describe("drain", () => {
     const world = new World({ a: small }, { budgetBytes: 10 });
     world.drain();
     expect(world.drained).toBe(true);
+  });
+});
+
+describe("details that nothing else holds", () => {
+  it("a proof gives the front place once only", () => {
+    const world = new World({ a: { needBytes: 6 }, b: { needBytes: 8 }, c: { needBytes: 8 } }, { budgetBytes: 10 });
+    const first = world.request("a");
+    world.inspected("a");
+    world.proven("a");
+    world.inspected("a");
+    world.loadSucceeded("a");
+    world.release(first);
+    world.handle({ type: "unloadRequested", modelId: "a" });
+    world.unloaded("a");
+    const busy = world.lease("b");
+    for (const id of ["c", "a"]) {
+      world.request(id);
+      world.inspected(id);
+    }
+    world.release(busy);
+    world.unloaded("b");
+    expect(world.in("loading")).toEqual(["c"]);
+  });
+  it("lift forgets how often it failed", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    for (const end of [() => world.fireBackoffTimer("a"), () => world.lift("a"), () => {}]) {
+      world.request("a");
+      world.inspected("a");
+      world.loadFailed("a");
+      end();
+    }
+    expect(world.backoffTimers.get("a")?.delayMs).toBe(1000);
+  });
+  it("a load that ends after its configuration changed says so", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    world.request("a");
+    world.inspected("a");
+    world.reconfigure({ a: small }, {}, ["a"]);
+    world.loadSucceeded("a");
+    expect(world.unloadReason("a")).toBe("reconfigured");
+  });
+  it("a loading victim stays the victim when another one becomes leased", () => {
+    const world = new World({ a: half, c: half, h: half }, { budgetBytes: 10 });
+    for (const id of ["a", "c", "h"]) {
+      world.request(id);
+      world.inspected(id);
+    }
+    expect([...world.closed.keys()]).toEqual(["a"]);
+    world.loadSucceeded("c");
+    expect([...world.closed.keys()]).toEqual(["a"]);
+  });
+  it("of two busy models the one granted longer ago drains", () => {
+    const world = new World({ a: half, b: half, h: half }, { budgetBytes: 10 });
+    world.lease("b");
+    world.lease("a");
+    world.request("h");
+    world.inspected("h");
+    expect([...world.closed.keys()]).toEqual(["b"]);
+  });
+  it("a keep-alive time does not outlive its load", () => {
+    const world = new World({ a: small }, { budgetBytes: 10, autoUnloadAfterMs: 1000 });
+    world.bring("a");
+    world.release(world.request("a", { keepAliveMs: Infinity }));
+    world.handle({ type: "unloadRequested", modelId: "a" });
+    world.unloaded("a");
+    const warm = world.request("a", { mayEvict: false });
+    world.inspected("a");
+    world.loadSucceeded("a");
+    world.release(warm);
+    expect(world.idleTimers.has("a")).toBe(true);
+  });
+  it("counts on a load that was given up before it takes another victim", () => {
+    const world = new World({ a: half, b: half, h: half }, { budgetBytes: 10 });
+    const left = world.request("a");
+    world.inspected("a");
+    world.leave(left);
+    world.bring("b");
+    world.request("h");
+    world.inspected("h");
+    expect(world.isAbandonedLoad("a")).toBe(true);
+    world.handle({ type: "fileSeen", modelId: "h", failure: null });
+    expect(world.in("loaded")).toEqual(["b"]);
+  });
+  it("looks again where the file of the old configuration is missing", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    const request = world.request("a");
+    world.reconfigure({ a: small }, {}, ["a"]);
+    world.inspectFailed("a", { kind: "missing", reason: "gone" });
+    expect(world.refusalOf(request)).toBeNull();
+    world.inspected("a");
+    world.loadSucceeded("a");
+    expect(world.outcomes.get(request)).toBe("granted");
+  });
+  it("fewer places make idle models go", () => {
+    const models = { a: small, b: small };
+    const world = new World(models, { budgetBytes: 10 });
+    world.bring("a", "b");
+    world.reconfigure(models, { maxLoaded: 1 }, []);
+    expect(world.in("unloading")).toEqual(["a"]);
+  });
+  it("memory short is told", () => {
+    const world = new World({ a: small }, { budgetBytes: 10 });
+    world.bring("a");
+    world.seeMemory(-3);
+    expect(world.effects).toContainEqual({ type: "memoryShort", wantedBytes: 3 });
   });
 });
 

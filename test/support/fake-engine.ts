@@ -48,8 +48,6 @@ export interface FakeFile {
   readonly proven?: boolean;
   /** What a proof finds wrong with it. */
   readonly flaw?: string;
-  /** What happened to it since it was loaded. */
-  readonly change?: string;
   /** Automatic loads fail with this. */
   readonly loadError?: Error;
   readonly manual?: Manual;
@@ -191,7 +189,8 @@ export class FakeEngine implements Engine {
       this.#path(path).file = { ...file, proven: true };
     },
     isProven: ({ path }) => this.#path(path).file.proven ?? true,
-    stillThere: async ({ path }) => this.#path(path).file.change ?? null,
+    stillThere: async ({ path, modifiedMs }) =>
+      modifiedMs === this.#path(path).version ? null : `${path} changed while it was in use`,
   };
 
   /** The next load that the engine was asked for, of those under the test's hand. */
