@@ -126,7 +126,11 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
       unloadExpert: (modelId) => pool.unload(modelId),
       liftQuarantine: (modelId) => {
         const lifted = pool.lift(modelId);
-        if (lifted) options.onLifted?.(modelId);
+        if (lifted) {
+          options.onLifted?.(modelId);
+          // Pinned ones are in memory from the start.
+          if (catalogue.find(modelId)?.keep === true) void pool.warmUp([modelId]);
+        }
         // A file that failed its proof gets another one too.
         void files.forgetProof(modelPathOf(modelId)).catch(() => {});
         return lifted;
@@ -417,6 +421,7 @@ function levelOf(event: PoolEvent): keyof Logger {
     case "proof_started":
     case "proof_finished":
     case "load_started":
+    case "load_progress":
     case "load_finished":
     case "load_abandoned":
     case "unload_started":

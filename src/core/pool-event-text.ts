@@ -21,6 +21,8 @@ export function describePoolEvent(event: PoolEventBody): string {
       );
     case "proof_finished":
       return `The file of ${event.modelId} can be loaded: another process did, in ${formatDuration(event.proofMs)}`;
+    case "load_progress":
+      return `${event.modelId} is being loaded: ${Math.floor(event.share * 100)} %`;
     case "load_finished":
       return (
         `${event.modelId} was loaded in ${formatDuration(event.loadMs)} and takes ${formatBytes(event.measuredBytes)}, ` +
@@ -40,8 +42,7 @@ export function describePoolEvent(event: PoolEventBody): string {
       return `${event.modelId} has left memory: ${formatBytes(event.bytes)} came back in ${formatDuration(event.unloadMs)}`;
     case "draining_started":
       return (
-        `${event.modelId} takes no new requests until the ${plural(event.leases, "request")} that ` +
-        `${event.leases === 1 ? "uses" : "use"} it ${event.leases === 1 ? "has" : "have"} ended: ` +
+        `${event.modelId} serves only those who asked before, and goes then: ` +
         (event.forModelId === null
           ? "the budget became smaller"
           : `its memory is needed for ${forWhom(event.forModelId, event.waiting)}`)
@@ -76,8 +77,10 @@ const unloadReasons: Readonly<Record<UnloadReason, (event: EventOf<"unload_start
   larger_than_predicted: () =>
     "right after its load: it takes more than was predicted, and no room could be made for the rest",
   abandoned: () => "right after its load: everyone who waited for it had left",
-  memory_pressure: () => "because the machine is short of memory, or the budget became smaller",
-  reconfigured: () => "because its configuration changed, or it left the configuration",
+  memory_pressure: () => "because the machine is short of memory",
+  budget_shrunk: () => "because the budget became smaller",
+  reconfigured: () => "because its configuration changed",
+  removed: () => "because it left the configuration",
   requested: () => "because an operator asked for it",
   file_changed: () => "because its file changed",
   draining: () => "because the server is shutting down",

@@ -11,10 +11,14 @@ export type UnloadReason =
   | "larger_than_predicted"
   /** Everyone who waited for its load had left. */
   | "abandoned"
-  /** The machine or its control group was short of memory, or the budget became smaller. */
+  /** The machine or its control group was short of memory. */
   | "memory_pressure"
-  /** Its configuration changed, or it left the configuration. */
+  /** A new configuration has a smaller budget, or fewer places. */
+  | "budget_shrunk"
+  /** Its configuration changed. */
   | "reconfigured"
+  /** It left the configuration. */
+  | "removed"
   /** An operator asked for it. */
   | "requested"
   /** Its file changed under it. */
@@ -41,6 +45,8 @@ export type PoolEventBody =
       readonly waiting: number;
     })
   | (AboutModel & { readonly type: "proof_finished"; readonly proofMs: number })
+  /** Every two seconds of a load. `share`: 0 to 1. */
+  | (AboutModel & { readonly type: "load_progress"; readonly share: number })
   | (AboutModel & {
       readonly type: "load_finished";
       readonly predictedBytes: number;

@@ -103,6 +103,8 @@ interface Load {
   /** In this process, not by the one that tries a file first. */
   isHere: boolean;
   progress: number;
+  /** When its progress was last told as an event. */
+  toldMs: number;
   endedMs: number | null;
 }
 
@@ -120,8 +122,8 @@ interface Grant {
   readonly loadMs: number;
 }
 
-/** What the process that tries a file takes beside the file itself. */
-const proofProcessBytes = 160 * 2 ** 20;
+/** Between two events of one load's progress. */
+const progressEventMs = 2000;
 const memoryLookMs = 1000;
 const fileCheckMs = 1000;
 /** An inspection reads a header and predicts; one that takes longer hangs. */
@@ -173,7 +175,7 @@ export class EnginePool implements ModelPool {
     const parts = this.#configured(modelId);
     // From here to the queue nothing is awaited: otherwise many at once would all find room.
     if (signal.aborted) throw new AbandonedError();
-    parts.queue.checkRoom();
+    this.#checkRoom(parts);
     const options = { mayEvict: true, hasTurn: false, keepAliveMs: keepAliveMs ?? null };
     const { requestId, pending, stopListening } = this.#request(modelId, signal, options);
     try {
@@ -369,6 +371,15 @@ export class EnginePool implements ModelPool {
     return snapshot;
   }
 
+  #checkRoom({ model, queue }: ModelParts): void {
+    try {
+      queue.checkRoom();
+    } catch (error) {
+      this.#log.add({ type: "refused", modelId: model.id, code: "queue_full", reason: messageOf(error) });
+      throw error;
+    }
+  }
+
   #isFileCheckDue({ loaded, fileCheckedMs }: ModelParts): boolean {
     return loaded !== null && this.#options.clock.nowMs() - fileCheckedMs >= fileCheckMs;
   }
@@ -532,7 +543,8 @@ export class EnginePool implements ModelPool {
       if (look.state === "present") {
         parts.file = look;
         const found = await this.#optionsOf(parts.model, look, withSmaller);
-        end({ type: "inspected", modelId, ...found });
+        const isLeast = !this.#options.files.isProven(look.identity, spec.purpose);
+        end({ type: "inspected", modelId, ...found, isLeast });
       } else {
         end({ type: "inspectFailed", modelId, failure: { kind: look.state, reason: look.reason } });
       }
@@ -550,9 +562,7 @@ export class EnginePool implements ModelPool {
     // Native code may not see a file that was not tried by another process: until then its size must do.
     if (!files.isProven(identity, spec.purpose)) {
       const contextTokens = wantedContextTokens(spec.contextTokens, info.trainContextTokens);
-      // The other process needs memory of its own; a budget that has not even that is meant for the models alone.
-      const needs = [info.sizeBytes + proofProcessBytes, info.sizeBytes];
-      return { options: needs.map((needBytes) => ({ contextTokens, needBytes })), isComplete: true };
+      return { options: [{ contextTokens, needBytes: info.sizeBytes }], isComplete: true };
     }
     return loadOptions({
       spec,
@@ -585,6 +595,7 @@ export class EnginePool implements ModelPool {
       abort: new AbortController(),
       isHere: false,
       progress: 0,
+      toldMs: clock.nowMs(),
       endedMs: null,
     };
     parts.load = load;
@@ -608,6 +619,10 @@ export class EnginePool implements ModelPool {
         this.#tellActivity();
         const onProgress = (share: number) => {
           load.progress = share;
+          const nowMs = clock.nowMs();
+          if (share >= 1 || nowMs - load.toldMs < progressEventMs) return;
+          load.toldMs = nowMs;
+          this.#log.add({ type: "load_progress", modelId, share });
         };
         parts.loaded = await engine.load({ ...spec, contextTokens }, { signal, onProgress });
         parts.fileCheckedMs = clock.nowMs();
@@ -722,7 +737,7 @@ export class EnginePool implements ModelPool {
     parts.retryAtMs = this.#options.clock.epochMs() + delayMs;
     this.#startTimer("backoffTimerFired", effect, delayMs);
     const { failure } = this.#snapshot(modelId);
-    const reason = failure === null ? "" : refusalMessage(modelId, failure);
+    const reason = failure === null ? "" : "reason" in failure ? failure.reason : refusalMessage(modelId, failure);
     this.#log.add({ type: "load_failed", modelId, reason, failures, retryAfterMs: delayMs });
   }
 

@@ -32,6 +32,8 @@ export type Refusal =
       readonly pinnedBytes: number;
       /** What it would take with the smallest context that the configuration allows. */
       readonly smallest: ContextOption;
+      /** The file alone is meant; what it needs beside that is not known yet. */
+      readonly isLeast: boolean;
     }
   /** A load or unload that has not ended in time holds what it needs. */
   | { readonly kind: "stuck"; readonly modelIds: readonly string[]; readonly heldBytes: number }
@@ -145,7 +147,7 @@ export function refusalMessage(modelId: string, refusal: Refusal): string {
 }
 
 function larger(modelId: string, refusal: Refusal & { readonly kind: "larger_than_budget" }): string {
-  const { needBytes, budgetBytes, processBytes, pinnedBytes, smallest } = refusal;
+  const { needBytes, budgetBytes, processBytes, pinnedBytes, smallest, isLeast } = refusal;
   const isReduced = smallest.needBytes < needBytes;
   const least = isReduced
     ? ` (${formatBytes(smallest.needBytes)} with the smallest context allowed, ${smallest.contextTokens} tokens)`
@@ -153,8 +155,8 @@ function larger(modelId: string, refusal: Refusal & { readonly kind: "larger_tha
   const own = processBytes > 0 ? ` (the server itself takes ${formatBytes(processBytes)} of it)` : "";
   const enough = formatBytes(smallest.needBytes + pinnedBytes + processBytes);
   return (
-    `${modelId} needs ${formatBytes(needBytes)}${least}, the RAM budget is ${formatBytes(budgetBytes)}${own}, and pinned ` +
-    `models hold ${formatBytes(pinnedBytes)} of it. A ram_budget of at least ${enough}, a ` +
+    `${modelId} needs ${isLeast ? "more than " : ""}${formatBytes(needBytes)}${least}, the RAM budget is ${formatBytes(budgetBytes)}${own}, and pinned ` +
+    `models hold ${formatBytes(pinnedBytes)} of it. A ram_budget of ${isLeast ? "more than" : "at least"} ${enough}, a ` +
     `smaller ${isReduced ? "min_model_len" : "max_model_len"} or fewer models with keep would make it fit`
   );
 }

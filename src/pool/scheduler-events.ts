@@ -50,6 +50,8 @@ export type SchedulerEvent =
       readonly options: readonly ContextOption[];
       /** There are no others. */
       readonly isComplete: boolean;
+      /** It takes at least so much: how much exactly is known once another process has tried the file. */
+      readonly isLeast: boolean;
     }
   | { readonly type: "inspectFailed"; readonly modelId: string; readonly failure: ModelFailure }
   /** These two and `proven` answer `startLoad`, one of them exactly once, also after `abandonLoad`. */

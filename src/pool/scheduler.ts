@@ -70,6 +70,8 @@ interface ModelRecord {
   readonly waiters: Map<number, Waiter>;
   /** Whether `options` holds the smaller contexts too, or only the wanted one. */
   hasAllOptions: boolean;
+  /** What its options need is not all that it will need. */
+  needIsLeast: boolean;
   leases: number;
   /** Null: open to everybody. */
   drain: Drain | null;
@@ -189,7 +191,7 @@ export class Scheduler {
         this.#onReleased(event.requestId);
         break;
       case "inspected":
-        this.#onInspected(this.#record(event.modelId), event.options, event.isComplete);
+        this.#onInspected(this.#record(event.modelId), event);
         break;
       case "inspectFailed":
         this.#onInspectFailed(this.#record(event.modelId), event.failure);
@@ -300,7 +302,10 @@ export class Scheduler {
     lease.record.keepAliveMs = lease.keepAliveMs;
   }
 
-  #onInspected(record: ModelRecord, options: readonly ContextOption[], isComplete: boolean): void {
+  #onInspected(
+    record: ModelRecord,
+    { options, isComplete, isLeast }: SchedulerEvent & { readonly type: "inspected" },
+  ): void {
     // A drain has made it absent in the meantime, or everyone who wanted it has left.
     if (record.phase !== "inspecting") return;
     forgetFileFailure(record);
@@ -317,6 +322,7 @@ export class Scheduler {
     record.phase = "inLine";
     record.options = options;
     record.hasAllOptions = isComplete;
+    record.needIsLeast = isLeast;
     record.choice = first;
     if (record.goesFirst) this.#line.unshift(record);
     else this.#line.push(record);
@@ -519,7 +525,7 @@ export class Scheduler {
     for (const record of this.#records.values()) {
       if (!isHeld(record) || record.leases > 0) continue;
       if (record.stale !== null) this.#unload(record, record.stale, null);
-      else if (record.removed && record.waiters.size === 0) this.#unload(record, "reconfigured", null);
+      else if (record.removed && record.waiters.size === 0) this.#unload(record, "removed", null);
     }
   }
 
@@ -722,7 +728,8 @@ export class Scheduler {
     const room = record.model.counted && maxLoaded !== null ? maxLoaded - pinned.places : Infinity;
     if (needBytes > roomBytes) {
       const smallest = record.options.at(-1) ?? record.choice;
-      return { kind: "larger_than_budget", needBytes, budgetBytes, processBytes, pinnedBytes: pinned.bytes, smallest };
+      const numbers = { needBytes, budgetBytes, processBytes, pinnedBytes: pinned.bytes, smallest };
+      return { kind: "larger_than_budget", ...numbers, isLeast: record.needIsLeast };
     }
     if (room < 1) return { kind: "no_place", maxLoaded: maxLoaded ?? 0 };
     if (needBytes > roomBytes - stuck.bytes || room - stuck.places < 1) {
@@ -795,7 +802,7 @@ export class Scheduler {
 
   #evict(record: ModelRecord, forModelId: string | null): void {
     if (record.phase === "loading") this.#abandonLoad(record, forModelId);
-    else this.#unload(record, forModelId === null ? "memory_pressure" : "evicted", forModelId);
+    else this.#unload(record, forModelId === null ? "budget_shrunk" : "evicted", forModelId);
   }
 
   #abandonLoad(record: ModelRecord, forModelId: string | null): void {
@@ -976,6 +983,7 @@ function newRecord(model: SchedulerModel): ModelRecord {
     choice: nothingChosen,
     takenBytes: 0,
     hasAllOptions: false,
+    needIsLeast: false,
     waiters: new Map(),
     leases: 0,
     drain: null,

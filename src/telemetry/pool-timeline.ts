@@ -55,6 +55,7 @@ export class PoolTimeline {
         break;
       case "context_reduced":
       case "draining_started":
+      case "load_progress":
       case "memory_short":
       case "proof_finished":
       case "proof_started":

@@ -114,8 +114,8 @@ describe("GET /admin/events", () => {
     ["limit", "", "an integer from 1 to 1000"],
     ["since", "-1", "an integer of at least 0"],
     ["since", "x".repeat(5000), "an integer of at least 0"],
-    ["type", "explosion", "one of proof_started, proof_finished, load_started, load_finished,"],
-    ["type", "toString", "one of proof_started, proof_finished, load_started, load_finished,"],
+    ["type", "explosion", "one of proof_started, proof_finished, load_started, load_progress,"],
+    ["type", "toString", "one of proof_started, proof_finished, load_started, load_progress,"],
     ["model", "gpt-4o", "one of phi4_fast, mistral_balanced,"],
   ])("refuses %s=%s", async (name, value, allowed) => {
     const { status, body } = await events([], `?${name}=${value}`);

@@ -17,6 +17,7 @@ const evicted = {
 
 /** By type, so that one that is missing does not compile; then the variants. */
 const sentences: Readonly<Record<PoolEventBody["type"], readonly (readonly [PoolEventBody, string])[]>> = {
+  load_progress: [[{ type: "load_progress", modelId: "a", share: 0.429 }, "a is being loaded: 42 %"]],
   proof_started: [
     [
       { type: "proof_started", modelId: "a", reservedBytes: 1024, waiting: 2 },
@@ -92,8 +93,10 @@ const sentences: Readonly<Record<PoolEventBody["type"], readonly (readonly [Pool
           "right after its load: it takes more than was predicted, and no room could be made for the rest",
         ],
         ["abandoned", "right after its load: everyone who waited for it had left"],
-        ["memory_pressure", "because the machine is short of memory, or the budget became smaller"],
-        ["reconfigured", "because its configuration changed, or it left the configuration"],
+        ["memory_pressure", "because the machine is short of memory"],
+        ["budget_shrunk", "because the budget became smaller"],
+        ["reconfigured", "because its configuration changed"],
+        ["removed", "because it left the configuration"],
         ["requested", "because an operator asked for it"],
         ["file_changed", "because its file changed"],
         ["draining", "because the server is shutting down"],
@@ -112,13 +115,12 @@ const sentences: Readonly<Record<PoolEventBody["type"], readonly (readonly [Pool
   draining_started: [
     [
       { type: "draining_started", modelId, forModelId: "qwen_coder", leases: 2, waiting: 3 },
-      "phi4_fast takes no new requests until the 2 requests that use it have ended: its memory is needed for " +
-        "qwen_coder, for which 3 requests wait",
+      "phi4_fast serves only those who asked before, and goes then: its memory is needed for qwen_coder, for which " +
+        "3 requests wait",
     ],
     [
-      { type: "draining_started", modelId, forModelId: "qwen_coder", leases: 1, waiting: 1 },
-      "phi4_fast takes no new requests until the 1 request that uses it has ended: its memory is needed for " +
-        "qwen_coder, for which 1 request waits",
+      { type: "draining_started", modelId, forModelId: null, leases: 0, waiting: 0 },
+      "phi4_fast serves only those who asked before, and goes then: the budget became smaller",
     ],
   ],
   granted: [

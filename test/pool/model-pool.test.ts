@@ -493,6 +493,35 @@ describe("a file that was never loaded here", () => {
   });
 });
 
+describe("what the events tell beside the unloads", () => {
+  it("a load's progress every two seconds, and a full queue", async () => {
+    const { acquire, clock, engine, pool } = bench({ a: {} }, { manual: { load: true } }, { maxWaiting: 0 });
+    const first = acquire("a");
+    const load = await engine.nextLoad();
+    for (const share of [0.1, 0.2, 0.3]) {
+      load.progress(share);
+      clock.advance(1000);
+    }
+    load.succeed();
+    await first;
+    expect((await refusalOf(acquire("a"))).status).toBe(429);
+    expect(pool.events()).toMatchObject([
+      { type: "load_started" },
+      { type: "load_progress", share: 0.3 },
+      { type: "load_finished" },
+      { type: "refused", code: "queue_full" },
+    ]);
+  });
+
+  it("507 for a file that alone is too large says so before anybody has tried it", async () => {
+    const { acquire, engine } = bench({ a: {} }, { files: { "a.gguf": { proven: false, predictedBytes: 3000 } } });
+    const error = await refusalOf(acquire("a"));
+    expect(error).toMatchObject({ status: 507, code: "insufficient_memory" });
+    expect(error.message).toContain("needs more than 2.9 KiB");
+    expect(engine.proofs).toEqual([]);
+  });
+});
+
 describe("a smaller context", () => {
   const files = {
     "a.gguf": { predictedBytes: 3000, measuredBytes: 1900, predictedBytesOf: { 2048: 2500, 1024: 1900 } },

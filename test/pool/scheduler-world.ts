@@ -129,7 +129,7 @@ export class World {
     const withSmaller = taken(this.inspecting, modelId);
     const all = this.options(modelId);
     const options = withSmaller ? all : all.slice(0, 1);
-    this.handle({ type: "inspected", modelId, options, isComplete: options.length === all.length });
+    this.handle({ type: "inspected", modelId, options, isComplete: options.length === all.length, isLeast: false });
   }
 
   options(modelId: string): ContextOption[] {
@@ -356,8 +356,8 @@ export class World {
         const mayGoPinned =
           this.draining ||
           this.removed.has(effect.modelId) ||
-          ["larger_than_predicted", "abandoned", "reconfigured", "file_changed"].includes(effect.reason);
-        if (effect.reason === "idle" || effect.reason === "requested" || effect.reason === "memory_pressure") {
+          ["larger_than_predicted", "abandoned", "reconfigured", "removed", "file_changed"].includes(effect.reason);
+        if (["idle", "requested", "memory_pressure", "budget_shrunk"].includes(effect.reason)) {
           const waits = this.#waitersOf(effect.modelId).length > 0;
           insist(!waits || this.closed.has(effect.modelId), `${effect.modelId} goes, but requests wait`);
         }

@@ -688,7 +688,7 @@ describe("a new configuration", () => {
     const world = new World(models, { budgetBytes: 10 });
     world.bring("a", "b");
     world.reconfigure({ b: small, c: small }, {}, []);
-    expect(world.unloadReason("a")).toBe("reconfigured");
+    expect(world.unloadReason("a")).toBe("removed");
     world.unloaded("a");
     expect(world.effects.at(-1)).toEqual({ type: "forgotten", modelId: "a" });
     world.bring("c");
@@ -710,7 +710,7 @@ describe("a new configuration", () => {
     world.loadSucceeded("b");
     expect(world.outcomes.get(loading)).toBe("granted");
     world.release(loading);
-    expect(world.unloadReason("b")).toBe("reconfigured");
+    expect(world.unloadReason("b")).toBe("removed");
   });
 
   it("loads a changed model anew for those who wait, after those who use it", () => {
@@ -836,6 +836,7 @@ describe("a model that cannot fit", () => {
       processBytes: 0,
       pinnedBytes: 4,
       smallest: { contextTokens: 1024, needBytes: 7 },
+      isLeast: false,
     });
     expect(world.scheduler.snapshot().some(({ draining }) => draining)).toBe(false);
   });
@@ -1066,7 +1067,7 @@ describe("drain", () => {
     expect(world.in("unloading")).toEqual(["a"]);
     expect(world.refusalOf(world.request("b"))).toEqual({ kind: "draining" });
     world.unloaded("a");
-    world.handle({ type: "inspected", modelId: "e", options: world.options("e"), isComplete: true });
+    world.handle({ type: "inspected", modelId: "e", options: world.options("e"), isComplete: true, isLeast: false });
     world.loadSucceeded("c");
     world.unloaded("c");
     expect(world.drained).toBe(false);

@@ -11,6 +11,7 @@ const knownTypes: Readonly<Record<Exclude<PoolEvent["type"], "granted">, true>> 
   proof_started: true,
   proof_finished: true,
   load_started: true,
+  load_progress: true,
   load_finished: true,
   load_failed: true,
   load_abandoned: true,
