@@ -6,7 +6,7 @@ import type { Quantisation } from "../tools/synthesize/tensors.ts";
 import { quantisations } from "../tools/synthesize/tensors.ts";
 import { type Order, orders } from "./statistics.ts";
 
-export const help = `Benchmarks of the built server (npm run build first), over HTTP, with real-shaped models.
+export const help = `Benchmarks of the built server, over HTTP, with real-shaped models.
 
 usage: npm run bench -- swap  [options]   experts that do not fit together, asked in turn: memory against the budget
        npm run bench -- batch [options]   A B A B against A A B B for two experts that do not fit together: throughput

@@ -36,7 +36,7 @@ export type ModelState =
   | "available"
   /** Its file is not there. */
   | "missing"
-  /** Its last load failed; the next request tries again. */
+  /** Its last load failed, and it is tried again after its back-off; or it is quarantined. */
   | "failed";
 
 export interface ModelStatus {
