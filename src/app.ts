@@ -79,6 +79,8 @@ export interface AppDescription {
 export interface AppOptions extends Partial<Pick<EnginePoolOptions, "quarantined" | "onActivity">> {
   /** An operator ended this model's quarantine. */
   readonly onLifted?: (modelId: string) => void;
+  /** Another configuration is in force. */
+  readonly onConfig?: (config: AppConfig) => void;
   /** What the command line says: wins over the configuration, also over one that is read later. */
   readonly host?: string | null;
   readonly port?: number | null;
@@ -170,6 +172,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
       // From here on nothing is awaited, so that no request finds the pool without the models that it may name.
       configuredPool.reconfigure(config);
       serving = next;
+      options.onConfig?.(config);
       log.setLevel(config.server.logLevel);
       const changes = compareConfigs(before, config, differing(oldFiles, newFiles));
       identities = Promise.resolve(newFiles);

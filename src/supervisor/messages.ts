@@ -13,9 +13,21 @@ export interface ListeningAddress {
   readonly port: number;
 }
 
+/** What a worker serves by, kept for the one that comes after it. */
+export interface ConfigurationInForce {
+  /** The worker's own, in JSON's terms. It may hold API keys: it is not printed and not put into an environment. */
+  readonly configuration: unknown;
+  /** Milliseconds since 1970. */
+  readonly readAtMs: number;
+}
+
 export type WorkerMessage =
   /** The configuration is read: listen there, unless the socket is already open. Answered by listening or cannot_listen. */
   | (ListeningAddress & { readonly type: "listen"; readonly logLevel: LogLevel })
+  /** Answered by configuration. */
+  | { readonly type: "configuration_wanted" }
+  /** Serves by this from now on. */
+  | (ConfigurationInForce & { readonly type: "configured" })
   /** Connections may come. */
   | { readonly type: "ready" }
   /** The worker has its own copy of this connection. */
@@ -28,6 +40,7 @@ export type WorkerMessage =
 export type SupervisorMessage =
   | (ListeningAddress & { readonly type: "listening" })
   | { readonly type: "cannot_listen"; readonly code: string | null; readonly message: string }
+  | (ConfigurationInForce & { readonly type: "configuration" })
   /** Carries the socket beside it. */
   | { readonly type: "connection"; readonly connection: number }
   | { readonly type: "stop"; readonly signal: string }
@@ -40,4 +53,6 @@ export const supervisedVariable = "GGUF_EXPERTS_SUPERVISED";
 export interface SupervisedBy {
   /** Model id and reason. */
   readonly quarantined: readonly (readonly [string, string])[];
+  /** A worker before this one has served: what it served by can be asked for. */
+  readonly hasConfiguration: boolean;
 }

@@ -15,6 +15,7 @@ import { HeldConnections } from "./held-connections.ts";
 import { LineLogger } from "./line-logger.ts";
 import {
   type Activity,
+  type ConfigurationInForce,
   type ListeningAddress,
   type SupervisedBy,
   supervisedVariable,
@@ -72,6 +73,7 @@ class Supervisor {
   #server: Server | null = null;
   #address: ListeningAddress | null = null;
   #worker: Worker | null = null;
+  #configuration: ConfigurationInForce | null = null;
   #wasEverReady = false;
   #isStopping = false;
 
@@ -117,7 +119,10 @@ class Supervisor {
   }
 
   #start(): void {
-    const supervisedBy: SupervisedBy = { quarantined: [...this.#suspects.quarantined] };
+    const supervisedBy: SupervisedBy = {
+      quarantined: [...this.#suspects.quarantined],
+      hasConfiguration: this.#configuration !== null,
+    };
     const child = fork(this.#options.script, this.#options.args, {
       env: {
         ...mallocEnvironment,
@@ -155,6 +160,12 @@ class Supervisor {
           (error: NodeJS.ErrnoException) =>
             this.#send(worker, { type: "cannot_listen", code: error.code ?? null, message: messageOf(error) }),
         );
+        break;
+      case "configuration_wanted":
+        if (this.#configuration !== null) this.#send(worker, { type: "configuration", ...this.#configuration });
+        break;
+      case "configured":
+        this.#configuration = { configuration: message.configuration, readAtMs: message.readAtMs };
         break;
       case "ready":
         worker.isReady = true;

@@ -4,6 +4,7 @@ import { type Deferred, deferred } from "../core/deferred.ts";
 import type { LogLevel } from "../core/log.ts";
 import {
   type Activity,
+  type ConfigurationInForce,
   type ListeningAddress,
   type SupervisedBy,
   supervisedVariable,
@@ -14,6 +15,10 @@ import {
 export interface WorkerLink {
   /** Models that ended the process twice, each with the reason. */
   readonly quarantined: ReadonlyMap<string, string>;
+  /** What the worker before this one served by; null where there was none. */
+  configurationInForce(): Promise<ConfigurationInForce | null>;
+  /** Kept for the next worker: from `serve` on what this one serves by, then what each reload puts in its place. */
+  reportConfiguration(inForce: ConfigurationInForce): void;
   /** Resolves with the address where the supervisor listens, which on a restart may be an earlier one. */
   listen(address: ListeningAddress, logLevel: LogLevel): Promise<ListeningAddress>;
   /** From now on connections come, each with a client that may have waited for it. */
@@ -38,6 +43,8 @@ export function connectToSupervisor(): WorkerLink | null {
 
 class Link implements WorkerLink {
   readonly quarantined: ReadonlyMap<string, string>;
+  readonly #hasConfiguration: boolean;
+  readonly #configuration: Deferred<ConfigurationInForce> = deferred<ConfigurationInForce>();
   readonly #stop = deferred<string | null>();
   readonly stopped = this.#stop.promise;
   readonly #listening: Deferred<ListeningAddress> = deferred<ListeningAddress>();
@@ -47,14 +54,25 @@ class Link implements WorkerLink {
     this.#isReloadDue = true;
   };
 
-  constructor({ quarantined }: SupervisedBy) {
+  constructor({ quarantined, hasConfiguration }: SupervisedBy) {
     this.quarantined = new Map(quarantined);
+    this.#hasConfiguration = hasConfiguration;
     process.on("message", (message, handle) =>
       this.#receive(message as SupervisorMessage, handle as Socket | undefined),
     );
     process.once("disconnect", () => this.#stop.resolve(null));
     // A terminal and some process managers signal the supervisor and this process; the supervisor's word counts.
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
+  }
+
+  async configurationInForce(): Promise<ConfigurationInForce | null> {
+    if (!this.#hasConfiguration) return null;
+    this.#send({ type: "configuration_wanted" });
+    return this.#configuration.promise;
+  }
+
+  reportConfiguration({ configuration, readAtMs }: ConfigurationInForce): void {
+    this.#send({ type: "configured", configuration, readAtMs });
   }
 
   async listen(address: ListeningAddress, logLevel: LogLevel): Promise<ListeningAddress> {
@@ -87,6 +105,9 @@ class Link implements WorkerLink {
         break;
       case "cannot_listen":
         this.#listening.reject(Object.assign(new Error(message.message), { code: message.code ?? undefined }));
+        break;
+      case "configuration":
+        this.#configuration.resolve({ configuration: message.configuration, readAtMs: message.readAtMs });
         break;
       case "connection":
         // Acknowledged before the first byte is read from it, so that another worker could still have it whole.

@@ -1,12 +1,13 @@
 // The supervisor as a process of its own, over a worker that needs no models: what it holds, whom it suspects, when it ends.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, get } from "node:http";
 import { connect, type Socket } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ConfigurationInForce } from "../../src/supervisor/messages.ts";
 import { repositoryRoot, type RunningServer, watch } from "../support/server-process.ts";
 import { testFolder } from "../support/temporary-folder.ts";
 
@@ -15,6 +16,7 @@ interface Answer {
   readonly client: number;
   readonly arenas: string;
   readonly quarantined: readonly (readonly [string, string])[];
+  readonly former: ConfigurationInForce | null;
 }
 
 const fixture = fileURLToPath(new URL("fixture.ts", import.meta.url));
@@ -76,7 +78,7 @@ describe("connections", () => {
     const [socket] = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
     expect(first.client).toBe(socket?.localPort);
     expect(await ask("/", agent)).toEqual(first);
-    expect(first.arenas).toBe(process.env["MALLOC_ARENA_MAX"] ?? "2");
+    expect(first.arenas).toBe(process.env["MALLOC_ARENA_MAX"] ?? "1");
     agent.destroy();
   });
 
@@ -142,6 +144,27 @@ describe("a model that ends the process", () => {
     await expect(ask("/exit?code=7")).rejects.toThrow(/socket hang up|ECONNRESET/);
     expect((await ask("/")).pid).not.toBe(pid);
     expect(server.output()).toMatch(/the worker was ended by an exit with code 7"/);
+  });
+});
+
+describe("the configuration in force", () => {
+  it("comes to the next worker as the one before it reported it last, and to the one after that", async () => {
+    expect((await ask("/configure?name=before&repeat=1")).former).toBeNull();
+    // Larger than an environment variable can be.
+    await ask("/configure?name=secret&repeat=100000");
+    const reported = { configuration: "secret".repeat(100_000), readAtMs: 7 };
+    await die("signal=SIGKILL");
+    expect((await ask("/")).former).toEqual(reported);
+    await die("signal=SIGKILL");
+    const { pid, former } = await ask("/");
+    expect(former).toEqual(reported);
+    expect(readFileSync(`/proc/${pid}/environ`, "latin1")).not.toContain("secret");
+    expect(server.output()).not.toContain("secret");
+  });
+
+  it("is none for a worker after one that reported none", async () => {
+    await die("signal=SIGKILL");
+    expect((await ask("/")).former).toBeNull();
   });
 });
 

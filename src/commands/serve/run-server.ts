@@ -3,8 +3,12 @@
 import { type App, createApp } from "../../app.ts";
 import type { AppConfig } from "../../config/config.ts";
 import { describeSource } from "../../config/describe-source.ts";
+import { reloadConfig } from "../../config/load.ts";
+import { systemClock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { listenError, serveConnections, startHttpServer, urlOf } from "../../http/server.ts";
+import type { ConfigurationInForce } from "../../supervisor/messages.ts";
 import { Patience } from "../../supervisor/patience.ts";
 import { connectToSupervisor, type WorkerLink } from "../../supervisor/worker-link.ts";
 import { createLogger } from "../../telemetry/log.ts";
@@ -40,19 +44,29 @@ interface Front {
 
 export async function runServer(options: ServeOptions, parts: ServeParts): Promise<number> {
   const link = connectToSupervisor();
-  const loaded = await parts.loadConfig(options.config);
-  const log = createLogger(loaded.server.logLevel);
-  const app = await createApp(loaded, log, {
+  const former = link === null ? null : await link.configurationInForce();
+  const loaded = await loadOrKeep(former, async () => parts.loadConfig(options.config));
+  const log = createLogger(loaded.config.server.logLevel);
+  for (const problem of loaded.problems) log.error({}, problem);
+  if (loaded.problems.length > 0) {
+    log.error(
+      {},
+      `the configuration cannot be used: that of ${new Date(loaded.readAtMs).toISOString()} stays in force; ` +
+        "correct the file, then send SIGHUP or POST /admin/reload",
+    );
+  }
+  const app = await createApp(loaded.config, log, {
     host: options.host,
     port: options.port,
     ...(link !== null && {
       quarantined: link.quarantined,
       onActivity: (activity) => link.reportActivity(activity),
       onLifted: (modelId) => link.reportLifted(modelId),
+      onConfig: (configuration) => link.reportConfiguration({ configuration, readAtMs: systemClock.epochMs() }),
     }),
   });
   const config = app.config();
-  const front = await (link === null ? ownFront(app, config, log) : supervisedFront(link, app, config, log)).catch(
+  const front = await (link === null ? ownFront(app, config, log) : supervisedFront(link, app, loaded, log)).catch(
     async (error: unknown) => {
       await app.close(0);
       throw error;
@@ -82,6 +96,29 @@ export async function runServer(options: ServeOptions, parts: ServeParts): Promi
   return end === null ? 1 : 0;
 }
 
+interface LoadedConfig {
+  readonly config: AppConfig;
+  readonly readAtMs: number;
+  /** Why it is not the file's, a line each; empty where it is. */
+  readonly problems: readonly string[];
+}
+
+/** Where another worker has served before, a file that has become unusable since costs its changes, not the service. */
+async function loadOrKeep(
+  former: ConfigurationInForce | null,
+  loadFirst: () => Promise<AppConfig>,
+): Promise<LoadedConfig> {
+  const readAtMs = systemClock.epochMs();
+  if (former === null) return { config: await loadFirst(), readAtMs, problems: [] };
+  const config = former.configuration as AppConfig;
+  try {
+    const options = { env: process.env, workingDirectory: process.cwd() };
+    return { config: await reloadConfig(config.source, options), readAtMs, problems: [] };
+  } catch (error) {
+    return { config, readAtMs: former.readAtMs, problems: messageOf(error).split("\n") };
+  }
+}
+
 async function ownFront(app: App, config: AppConfig, log: Logger): Promise<Front> {
   const { host, port, stallTimeoutMs } = config.server;
   const { url, close } = await startHttpServer(app.http, { host, port, stallTimeoutMs, log });
@@ -92,13 +129,13 @@ async function ownFront(app: App, config: AppConfig, log: Logger): Promise<Front
     url,
     close,
     // Without a listener, the closing of its terminal would end the process without a drain.
-    onReload: (onSignal) => process.on("SIGHUP", onSignal),
+    onReload: (reload) => process.on("SIGHUP", reload),
     ended,
   };
 }
 
-async function supervisedFront(link: WorkerLink, app: App, config: AppConfig, log: Logger): Promise<Front> {
-  const { host, port, logLevel, stallTimeoutMs } = config.server;
+async function supervisedFront(link: WorkerLink, app: App, { readAtMs }: LoadedConfig, log: Logger): Promise<Front> {
+  const { host, port, logLevel, stallTimeoutMs } = app.config().server;
   const address = await link.listen({ host, port }, logLevel).catch((error: unknown) => {
     throw listenError(error as NodeJS.ErrnoException, host, port);
   });
@@ -106,13 +143,14 @@ async function supervisedFront(link: WorkerLink, app: App, config: AppConfig, lo
   if (address.host !== host || (port !== 0 && address.port !== port)) {
     log.warn({}, `still listening on ${url}: another host or port takes a restart of the supervisor`);
   }
+  link.reportConfiguration({ configuration: app.config(), readAtMs });
   const connections = serveConnections(app.http, { stallTimeoutMs, log });
   endWithoutProgress(app, log);
   link.serve((socket) => connections.take(socket));
   return {
     url,
     close: async (deadlineMs) => connections.close(deadlineMs),
-    onReload: (onOrder) => link.onReload(onOrder),
+    onReload: (reload) => link.onReload(reload),
     ended: link.stopped,
   };
 }
