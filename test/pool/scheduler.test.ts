@@ -268,6 +268,20 @@ describe("waiting for memory that busy models hold", () => {
     expect(world.in("loading")).toEqual(["fits"]);
   });
 
+  it("lets them load into what the head does not need beside that which is on its way back", () => {
+    const world = new World(
+      { idle: { needBytes: 6 }, head: { needBytes: 8 }, fits: { needBytes: 2 } },
+      { budgetBytes: 10 },
+    );
+    world.bring("idle");
+    world.request("head");
+    world.inspected("head");
+    expect(world.in("unloading")).toEqual(["idle"]);
+    world.request("fits");
+    world.inspected("fits");
+    expect(world.in("loading")).toEqual(["fits"]);
+  });
+
   it("leaves the place of max_loaded_experts to the head as well", () => {
     const world = new World(
       { embedder: { needBytes: 8, counted: false }, head: { needBytes: 8 }, fits: { needBytes: 2 } },
@@ -1174,6 +1188,15 @@ describe("details that nothing else holds", () => {
     world.loadSucceeded("a");
     expect(world.outcomes.get(request)).toBe("granted");
   });
+  it("fewer places make no more models go than there are too many", () => {
+    const models = { a: { needBytes: 1 }, b: { needBytes: 1 }, c: { needBytes: 1 } };
+    const world = new World(models, { budgetBytes: 10 });
+    world.bring("a", "b", "c");
+    world.reconfigure(models, { maxLoaded: 1 }, []);
+    world.handle({ type: "fileSeen", modelId: "a", failure: null });
+    expect(world.in("loaded")).toEqual(["c"]);
+  });
+
   it("fewer places make idle models go", () => {
     const models = { a: small, b: small };
     const world = new World(models, { budgetBytes: 10 });
