@@ -21,7 +21,9 @@ async function config(): Promise<object> {
   for (const expert_id of [...models, "vast"]) {
     const file = path.join(folder, `${expert_id}.gguf`);
     await longModel(file, 2 ** 20);
-    experts.push({ expert_id, model_path: file, max_model_len: expert_id === "vast" ? 2 ** 20 : 98_304 });
+    const max_model_len = expert_id === "vast" ? 2 ** 20 : 98_304;
+    // With a smaller context the group could hold even the vast one.
+    experts.push({ expert_id, model_path: file, max_model_len, min_model_len: max_model_len });
   }
   return { experts, lazy_loading: { ram_budget: "8GiB" } };
 }
