@@ -1,13 +1,11 @@
 // One expert as the API shows it: what the configuration, the pool and its file say together.
-// May import zod, experts/ and the pool's and engine's types.
+// May import zod, experts/, engine/ and the pool's types.
 import { z } from "zod";
+import { wantedContextTokens } from "../engine/context-size.ts";
 import type { ModelFileState } from "../engine/model-files.ts";
 import type { Expert } from "../experts/expert.ts";
 import type { ModelStatus } from "../pool/pool.ts";
 import type { Services } from "./services.ts";
-
-/** What an expert without `max_model_len` gets at most. */
-const defaultContextTokens = 8192;
 
 export const expertStatuses = ["loaded", "loading", "available", "missing", "failed"] as const;
 export type ExpertStatus = (typeof expertStatuses)[number];
@@ -80,9 +78,10 @@ export const placement = {
 };
 
 export function placementBody({ expert, file, model }: ExpertView): z.output<z.ZodObject<typeof placement>> {
-  const trainContextTokens = file.state === "present" ? file.info.trainContextTokens : null;
   const expectedTokens =
-    expert.contextTokens ?? (trainContextTokens === null ? null : Math.min(trainContextTokens, defaultContextTokens));
+    file.state === "present"
+      ? wantedContextTokens(expert.contextTokens, file.info.trainContextTokens)
+      : expert.contextTokens;
   const retryAtMs = model?.retryAtMs ?? null;
   return {
     context_length: model?.contextTokens ?? expectedTokens,

@@ -6,6 +6,7 @@ import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel
 import { formatBytes } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { wantedContextTokens } from "../context-size.ts";
 import type { Engine, EngineDescription, LoadedModel, LoadOptions, LoadSpec, ModelFileInfo } from "../engine.ts";
 import {
   type ContextOptions,
@@ -23,8 +24,6 @@ import { LlamaTextModel } from "./text-model.ts";
 
 /** Rows of a batch: llama.cpp's own default for a physical batch. */
 const batchTokens = 512;
-/** Context of an expert that names none and was trained for more. */
-const defaultContextTokens = 8192;
 
 /**
  * Below this a model's matrices are so small that its threads spend their time waiting for one another, and one busy
@@ -202,9 +201,9 @@ class LlamaEngine implements Engine {
   }
 }
 
-/** The context that a spec asks for; never more tokens than the model was trained for. */
+/** The context that a spec asks for. */
 function contextOf(spec: LoadSpec, { summary }: GgufFile): ContextOptions {
-  const contextTokens = Math.min(spec.contextTokens ?? defaultContextTokens, summary.trainContextTokens);
+  const contextTokens = wantedContextTokens(spec.contextTokens, summary.trainContextTokens);
   const isEmbedding = spec.purpose === "embedding";
   return {
     contextTokens,
