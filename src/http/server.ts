@@ -21,8 +21,8 @@ export interface ConnectionOptions {
   /** Time that a client gets to send its headers and, for the second, its whole request. An answer has no limit. */
   readonly headersTimeoutMs?: number;
   readonly requestTimeoutMs?: number;
-  /** How long a client may take nothing of an answer that is whole; then its connection is cut. Default a minute. */
-  readonly stallTimeoutMs?: number;
+  /** How long a client may take nothing of an answer that is whole; then its connection is cut. */
+  readonly stallTimeoutMs: number;
 }
 
 export interface HttpServer extends Pick<HttpConnections, "close"> {
@@ -73,7 +73,7 @@ export function urlOf(host: string, port: number): string {
 }
 
 function createConnections(app: Handler, options: ConnectionOptions): { server: Server; connections: HttpConnections } {
-  const { log } = options;
+  const { log, stallTimeoutMs } = options;
   let closing = false;
   const openSockets = new Set<Socket>();
   // Connections without a request under way. Node's own list of idle ones lacks those that never sent any, as clients
@@ -94,7 +94,6 @@ function createConnections(app: Handler, options: ConnectionOptions): { server: 
   });
   const headersTimeout = options.headersTimeoutMs ?? 20_000;
   const requestTimeout = options.requestTimeoutMs ?? 120_000;
-  const stallTimeout = options.stallTimeoutMs ?? 60_000;
   const server = createServer(
     {
       headersTimeout,
@@ -113,9 +112,9 @@ function createConnections(app: Handler, options: ConnectionOptions): { server: 
       if (closing) response.setHeader("connection", "close");
       // An answer that is whole but not taken would hold its memory and its socket for good: Node sets no limit to that.
       // Its timer for sockets does see one that is taken slowly.
-      response.once("prefinish", () => socket.setTimeout(stallTimeout));
+      response.once("prefinish", () => socket.setTimeout(stallTimeoutMs));
       response.once("timeout", () => {
-        log.info({ afterMs: stallTimeout }, "connection cut: its client took nothing");
+        log.info({ afterMs: stallTimeoutMs }, "connection cut: its client took nothing");
         socket.destroy();
       });
       // Before Node's own listener, which limits how long the connection may then wait for a next request.

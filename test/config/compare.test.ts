@@ -2,35 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { compareConfigs, restartNotices, summariseChanges } from "../../src/config/compare.ts";
 import type { AppConfig } from "../../src/config/config.ts";
+import { configOf } from "../support/config.ts";
 import { expertOf } from "../support/experts.ts";
 
 const config: AppConfig = {
-  source: { origin: "option", path: "c.json", resolvedPath: "/c.json" },
-  experts: [expertOf("a"), expertOf("b")],
-  defaultModel: "a",
-  memory: {
-    ramBudgetBytes: null,
-    memoryThreshold: 0.8,
-    lazy: true,
-    maxLoadedExperts: null,
-    warmupPoolSize: 0,
-    autoUnloadAfterMs: null,
-  },
-  scheduling: { loadTimeoutMs: 600_000, maxWaiting: 64, swapQuantumMs: 10_000 },
-  embedder: { id: "e", modelPath: "/e.gguf", contextTokens: null, cacheSize: 10 },
+  ...configOf([expertOf("a"), expertOf("b")], { port: 8082 }),
   routing: { threshold: 0.35 },
-  server: {
-    host: "127.0.0.1",
-    port: 8082,
-    logLevel: "info",
-    apiKeys: [],
-    corsOrigins: [],
-    heartbeatMs: 10_000,
-    stallTimeoutMs: 60_000,
-    drainTimeoutMs: 30_000,
-    maxBodyBytes: 1000,
-  },
-  warnings: [],
+  embedder: { id: "e", modelPath: "/e.gguf", contextTokens: null, cacheSize: 10 },
 };
 const nothing = { added: [], changed: [], removed: [], settings: [] };
 const compare = (after: AppConfig, changedFiles: string[] = []) => compareConfigs(config, after, new Set(changedFiles));

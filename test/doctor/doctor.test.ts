@@ -10,6 +10,8 @@ import { doctor, type DoctorParts } from "../../src/commands/doctor.ts";
 import type { AppConfig } from "../../src/config/config.ts";
 import type { Expert } from "../../src/experts/expert.ts";
 import { layOut } from "../machine/recorded.ts";
+import { configOf } from "../support/config.ts";
+import { expertOf } from "../support/experts.ts";
 import { FakeEngine } from "../support/fake-engine.ts";
 import { testFolder } from "../support/temporary-folder.ts";
 
@@ -25,55 +27,8 @@ beforeEach(() => {
 });
 
 function expert(id: string, file = `${id}.gguf`): Expert {
-  return {
-    id,
-    aliases: [],
-    domain: "general",
-    description: id,
-    priority: 1,
-    useCases: [],
-    quantization: null,
-    modelPath: join(folder, file),
-    contextTokens: 2048,
-    minContextTokens: 2048,
-    parallel: 2,
-    keep: false,
-    fallback: [],
-    systemPrompt: null,
-    sampling: {},
-  };
-}
-
-function configOf(experts: readonly Expert[], changes: Partial<AppConfig["server"]> = {}): AppConfig {
-  return {
-    source: { origin: "option", path: "five.json", resolvedPath: "five.json" },
-    experts,
-    defaultModel: experts[0]?.id ?? "none",
-    memory: {
-      ramBudgetBytes: null,
-      memoryThreshold: 0.8,
-      lazy: true,
-      maxLoadedExperts: null,
-      warmupPoolSize: 0,
-      autoUnloadAfterMs: null,
-    },
-    scheduling: { loadTimeoutMs: 600_000, maxWaiting: 64, swapQuantumMs: 10_000 },
-    embedder: null,
-    routing: { threshold: 0.5 },
-    server: {
-      host: "127.0.0.1",
-      port: 0,
-      logLevel: "silent",
-      apiKeys: [],
-      corsOrigins: [],
-      heartbeatMs: 0,
-      stallTimeoutMs: 60_000,
-      drainTimeoutMs: 0,
-      maxBodyBytes: 1e6,
-      ...changes,
-    },
-    warnings: [],
-  };
+  const modelPath = join(folder, file);
+  return expertOf(id, { description: id, priority: 1, modelPath, contextTokens: 2048, parallel: 2 });
 }
 
 interface JsonOutput {

@@ -50,7 +50,13 @@ async function serve(
     clock,
     log: silentLogger,
   });
-  const server = await startHttpServer(app, { host: "127.0.0.1", port: 0, log: silentLogger, ...serverOptions });
+  const server = await startHttpServer(app, {
+    host: "127.0.0.1",
+    port: 0,
+    stallTimeoutMs: 60_000,
+    log: silentLogger,
+    ...serverOptions,
+  });
   running.push(server);
   return server;
 }
@@ -468,7 +474,7 @@ describe("a request that is none or an old one", () => {
 describe("the server", () => {
   it("names a port that is in use, and how to take another", async () => {
     const { port } = await serve();
-    const second = startHttpServer(noApp, { host: "127.0.0.1", port, log: silentLogger });
+    const second = startHttpServer(noApp, { host: "127.0.0.1", port, stallTimeoutMs: 60_000, log: silentLogger });
     await expect(second).rejects.toThrow(PublicError);
     await expect(second).rejects.toThrow(
       `Port ${port} on 127.0.0.1 is already in use by another program; stop it, or choose another with --port or server_config.port.`,
@@ -476,7 +482,7 @@ describe("the server", () => {
   });
 
   it("names an address that this machine has not", async () => {
-    const server = startHttpServer(noApp, { host: "192.0.2.1", port: 0, log: silentLogger });
+    const server = startHttpServer(noApp, { host: "192.0.2.1", port: 0, stallTimeoutMs: 60_000, log: silentLogger });
     await expect(server).rejects.toThrow("This machine has no address 192.0.2.1");
   });
 

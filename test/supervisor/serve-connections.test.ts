@@ -25,7 +25,7 @@ async function clientOf(connections: HttpConnections): Promise<Socket> {
 
 function serving(options: Partial<ConnectionOptions> = {}): HttpConnections {
   const app = { fetch: () => Response.json({ ok: true }), abortAll: () => {} };
-  const connections = serveConnections(app, { log: silentLogger, ...options });
+  const connections = serveConnections(app, { stallTimeoutMs: 60_000, log: silentLogger, ...options });
   cleanups.push(() => void connections.close(0));
   return connections;
 }
