@@ -480,25 +480,27 @@ export class World {
     }
   }
 
-  /** What stands in the way of a load of this model, and would also if everybody went who may. */
+  /** What stands in the way of a load of this model, also if everybody went who may: in the budget, and in the machine. */
   #heldFor(modelId: string): {
     readonly pinnedBytes: number;
     readonly stuckBytes: number;
-    readonly othersBytes: number;
+    /** What the machine would get back from those that may go. */
+    readonly returnableBytes: number;
   } {
     let pinnedBytes = 0;
     let stuckBytes = 0;
-    let othersBytes = 0;
+    let returnableBytes = 0;
     for (const [otherId, { state, abandoned, reservedBytes, measuredBytes, timedOut }] of this.memory) {
       if (otherId === modelId) continue;
+      const takenBytes = measuredBytes ?? reservedBytes;
       // One that was given up keeps what was reserved for it, whatever it measured.
-      const bytes = abandoned ? reservedBytes : (measuredBytes ?? reservedBytes);
-      othersBytes += bytes;
+      const bytes = abandoned ? reservedBytes : takenBytes;
       const isPinned = this.#model(otherId).keep === true && !this.removed.has(otherId);
       if (timedOut) stuckBytes += bytes;
       else if (isPinned && state !== "unloading" && !abandoned) pinnedBytes += bytes;
+      else returnableBytes += takenBytes;
     }
-    return { pinnedBytes, stuckBytes, othersBytes };
+    return { pinnedBytes, stuckBytes, returnableBytes };
   }
 
   get #modelsBudgetBytes(): number {
@@ -507,8 +509,8 @@ export class World {
 
   /** Not before each larger context had been found impossible. */
   #checkChoice(modelId: string, contextTokens: number, reservedBytes: number): void {
-    const { pinnedBytes, stuckBytes, othersBytes } = this.#heldFor(modelId);
-    const machineBytes = (this.machine?.headroomBytes ?? Infinity) + othersBytes - pinnedBytes - stuckBytes;
+    const { pinnedBytes, stuckBytes, returnableBytes } = this.#heldFor(modelId);
+    const machineBytes = (this.machine?.headroomBytes ?? Infinity) + returnableBytes;
     const room = Math.min(this.#modelsBudgetBytes - pinnedBytes - stuckBytes, machineBytes);
     for (const option of this.options(modelId)) {
       if (option.contextTokens <= contextTokens) {
