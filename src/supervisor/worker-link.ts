@@ -12,6 +12,12 @@ import {
   type WorkerMessage,
 } from "./messages.ts";
 
+/**
+ * Characters. The channel takes a message of this size in one piece; with one of 600,000 and connections beside it, workers
+ * were seen to wait for ever. A larger configuration is not kept for the next worker.
+ */
+const largestConfiguration = 64 * 1024;
+
 export interface WorkerLink {
   /** Models that ended the process twice, each with the reason. */
   readonly quarantined: ReadonlyMap<string, string>;
@@ -72,6 +78,7 @@ class Link implements WorkerLink {
   }
 
   reportConfiguration({ configuration, readAtMs }: ConfigurationInForce): void {
+    if (JSON.stringify(configuration).length > largestConfiguration) return;
     this.#send({ type: "configured", configuration, readAtMs });
   }
 

@@ -150,9 +150,10 @@ describe("a model that ends the process", () => {
 describe("the configuration in force", () => {
   it("comes to the next worker as the one before it reported it last, and to the one after that", async () => {
     expect((await ask("/configure?name=before&repeat=1")).former).toBeNull();
-    // Larger than an environment variable can be.
-    await ask("/configure?name=secret&repeat=100000");
-    const reported = { configuration: "secret".repeat(100_000), readAtMs: 7 };
+    await ask("/configure?name=secret&repeat=10000");
+    // Too large to be kept: the one before stays.
+    await ask("/configure?name=vast&repeat=100000");
+    const reported = { configuration: "secret".repeat(10_000), readAtMs: 7 };
     await die("signal=SIGKILL");
     expect((await ask("/")).former).toEqual(reported);
     await die("signal=SIGKILL");
