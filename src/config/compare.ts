@@ -26,6 +26,9 @@ const settings: Readonly<Record<string, (config: AppConfig) => unknown>> = {
   "lazy_loading.load_timeout_s": ({ scheduling }) => scheduling.loadTimeoutMs,
   "lazy_loading.max_waiting": ({ scheduling }) => scheduling.maxWaiting,
   "lazy_loading.swap_quantum_s": ({ scheduling }) => scheduling.swapQuantumMs,
+  "prompt_cache.ram": ({ promptCache }) => promptCache.ramBytes,
+  "prompt_cache.disk": ({ promptCache }) => promptCache.diskBytes,
+  "prompt_cache.max_age_s": ({ promptCache }) => promptCache.maxAgeMs,
   "server_config.log_level": ({ server }) => server.logLevel,
   "server_config.api_keys": ({ server }) => server.apiKeys,
   "server_config.cors_origins": ({ server }) => server.corsOrigins,
@@ -69,7 +72,7 @@ export function summariseChanges(before: AppConfig, after: AppConfig, changes: C
 
 /** One line for each setting that takes effect at the next start alone. `started`: the configuration of the start. */
 export function restartNotices(started: AppConfig, now: AppConfig): string[] {
-  return (["host", "port"] as const).flatMap((key) =>
+  const address = (["host", "port"] as const).flatMap((key) =>
     started.server[key] === now.server[key]
       ? []
       : [
@@ -77,4 +80,12 @@ export function restartNotices(started: AppConfig, now: AppConfig): string[] {
             `${JSON.stringify(started.server[key])}: this changes with a restart alone`,
         ],
   );
+  if (started.promptCache.folder === now.promptCache.folder) return address;
+  const [wanted, used] = [now, started].map(({ promptCache: { folder } }) =>
+    folder === null ? "the one in the state folder" : JSON.stringify(folder),
+  );
+  return [
+    ...address,
+    `prompt_cache.folder is ${wanted}, but conversations stay in ${used}: this changes with a restart alone`,
+  ];
 }

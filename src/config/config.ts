@@ -8,6 +8,7 @@ export interface AppConfig {
   readonly defaultModel: string;
   readonly memory: MemoryConfig;
   readonly scheduling: SchedulingConfig;
+  readonly promptCache: PromptCacheConfig;
   /** Null: /v1/embeddings answers that no embedding model is configured. */
   readonly embedder: Embedder | null;
   readonly routing: RoutingConfig;
@@ -46,6 +47,17 @@ export interface SchedulingConfig {
   readonly maxWaiting: number;
   /** The longest time that a model which others wait for goes on serving requests that came before them. */
   readonly swapQuantumMs: number;
+}
+
+export interface PromptCacheConfig {
+  /** Null: a share of the RAM budget; 0: no cache. */
+  readonly ramBytes: number | null;
+  /** 0: no files. */
+  readonly diskBytes: number;
+  /** A conversation that was not used for so long is dropped. */
+  readonly maxAgeMs: number;
+  /** Null: in the state folder. */
+  readonly folder: string | null;
 }
 
 export interface RoutingConfig {

@@ -68,6 +68,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<AppConfig>
     file,
     source: { ...named, resolvedPath },
     modelPathOf: (key) => found.get(key)?.path ?? "",
+    absolutePathOf: (path) => resolve(folders.own, expandHome(path, home)),
     defaultModel: options.env["DEFAULT_MODEL"],
     warnings: [...warnings, ...[...found.values()].flatMap(({ warning }) => warning ?? [])],
   });

@@ -4,7 +4,14 @@ import { parseBytes } from "../core/bytes.ts";
 import { ExpertCatalogue } from "../experts/catalogue.ts";
 import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
 import { embedderId } from "./check.ts";
-import type { AppConfig, ConfigSource, MemoryConfig, SchedulingConfig, ServerConfig } from "./config.ts";
+import type {
+  AppConfig,
+  ConfigSource,
+  MemoryConfig,
+  PromptCacheConfig,
+  SchedulingConfig,
+  ServerConfig,
+} from "./config.ts";
 import { builtInDefaultModel, type ConfigFile } from "./schema.ts";
 
 export interface ResolveInput {
@@ -12,6 +19,8 @@ export interface ResolveInput {
   readonly source: ConfigSource;
   /** The absolute path for what a key such as `experts[0].model_path` says. */
   readonly modelPathOf: (key: string) => string;
+  /** The absolute path for any other one that the file names. */
+  readonly absolutePathOf: (path: string) => string;
   /** $DEFAULT_MODEL; undefined or empty: not set. */
   readonly defaultModel: string | undefined;
   /** Those found so far; the result's come behind them. */
@@ -24,7 +33,14 @@ const defaultMinContextTokens = 2048;
 type ExpertFields = ConfigFile["experts"][number];
 
 /** Null where no expert of the file can be served by this version. */
-export function resolveConfig({ file, source, modelPathOf, defaultModel, warnings }: ResolveInput): AppConfig | null {
+export function resolveConfig({
+  file,
+  source,
+  modelPathOf,
+  absolutePathOf,
+  defaultModel,
+  warnings,
+}: ResolveInput): AppConfig | null {
   const added: string[] = [];
   const local = [...file.experts.entries()].filter(([index, { expert_id, model_path }]) => {
     if (model_path === undefined) added.push(`experts[${index}].model_path: missing, so ${expert_id} is left out`);
@@ -52,6 +68,7 @@ export function resolveConfig({ file, source, modelPathOf, defaultModel, warning
     defaultModel: chosen.id ?? fallbackModel,
     memory: resolveMemory(file.lazy_loading),
     scheduling: resolveScheduling(file.lazy_loading),
+    promptCache: resolvePromptCache(file.prompt_cache, absolutePathOf),
     embedder: resolveEmbedder(file.embedding_model, modelPathOf, added),
     routing: { threshold: file.routing_threshold },
     server: resolveServer(file.server_config),
@@ -131,6 +148,18 @@ function resolveScheduling(fields: ConfigFile["lazy_loading"]): SchedulingConfig
     loadTimeoutMs: Math.round(fields.load_timeout_s * 1000),
     maxWaiting: fields.max_waiting,
     swapQuantumMs: Math.round(fields.swap_quantum_s * 1000),
+  };
+}
+
+function resolvePromptCache(
+  fields: ConfigFile["prompt_cache"],
+  absolutePathOf: ResolveInput["absolutePathOf"],
+): PromptCacheConfig {
+  return {
+    ramBytes: fields.ram === undefined ? null : (parseBytes(fields.ram) ?? 0),
+    diskBytes: parseBytes(fields.disk) ?? 0,
+    maxAgeMs: Math.round(fields.max_age_s * 1000),
+    folder: fields.folder === undefined ? null : absolutePathOf(fields.folder),
   };
 }
 

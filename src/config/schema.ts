@@ -24,6 +24,15 @@ const byteAmount = (meaning: string) =>
     .refine((amount) => parseBytes(amount) !== undefined)
     .meta({ title: 'an amount of memory such as "10GiB", "512MiB" or a number of bytes', description: meaning });
 
+const byteAmountOrNone = (meaning: string) =>
+  z
+    .union([z.string(), z.number()])
+    .refine((amount) => amount === 0 || amount === "0" || parseBytes(amount) !== undefined)
+    .meta({
+      title: 'an amount of memory such as "10GiB", "512MiB" or a number of bytes, or 0',
+      description: meaning,
+    });
+
 const text = (meaning: string) => z.string().meta({ description: meaning });
 
 export const allowedModelPath = "the path of a GGUF file, or of a folder that holds just one";
@@ -190,6 +199,23 @@ const lazyLoading = z.object({
   }),
 });
 
+const promptCache = z.object({
+  ram: byteAmountOrNone(
+    "Memory for conversations that are in no slot; taken from the RAM budget, of which it is half at most. 0 keeps none, on disk neither. Absent: a twentieth of the RAM budget, at most 1 GiB.",
+  ).optional(),
+  disk: byteAmountOrNone("Disk space for those that memory has no place for, and for restarts; 0 is none.").default(
+    "2GiB",
+  ),
+  max_age_s: z.number().min(1).max(315_360_000).default(604_800).meta({
+    description: "Seconds after its last use when a conversation is dropped from the cache.",
+  }),
+  folder: z.string().min(1).optional().meta({
+    title: "the path of a folder",
+    description:
+      "Where its files are; nobody else may write there. A relative path starts at the folder of this file; `~/` is the home folder. Absent: `prompt-cache` in the state folder.",
+  }),
+});
+
 const embeddingModel = z.object({
   model_path: path("The GGUF file of the embedding model; paths are read as those of experts.").optional(),
   model_name: z.string().min(1).max(200).optional().meta({
@@ -281,6 +307,10 @@ export const configFileSchema = z
       .default(0.35)
       .meta({ description: "Where the router is less sure than this, the default model answers." }),
     lazy_loading: lazyLoading.prefault({}).meta({ description: "What is in memory, and when." }),
+    prompt_cache: promptCache.prefault({}).meta({
+      description:
+        "What experts have read already, kept when they are evicted and for conversations beyond their slots, so that it need not be read again. The files hold the conversations in a form that can be read back.",
+    }),
     embedding_model: embeddingModel.optional().meta({ description: "The model of /v1/embeddings." }),
     server_config: serverConfig.prefault({}).meta({ description: "The HTTP server." }),
     use_fast_classifier: notYetUsed("Another way to route."),

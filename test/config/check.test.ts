@@ -115,6 +115,16 @@ describe("a wrong value", () => {
         'lazy_loading.swap_quantum_s: "10s" — allowed: a number from 0 to 3600',
       ],
     ],
+    [
+      "a prompt cache without measure",
+      withKey({ prompt_cache: { ram: -1, disk: "much", max_age_s: 0, folder: "" } }),
+      [
+        `prompt_cache.ram: -1 — allowed: ${allowedBytes}, or 0`,
+        `prompt_cache.disk: "much" — allowed: ${allowedBytes}, or 0`,
+        "prompt_cache.max_age_s: 0 — allowed: a number from 1 to 315360000",
+        'prompt_cache.folder: "" — allowed: the path of a folder',
+      ],
+    ],
     ["no slots", withExpert({ parallel: 0 }), ["experts[0].parallel: 0 — allowed: an integer from 1 to 64"]],
     ["yes for true", withExpert({ keep: "yes" }), ['experts[0].keep: "yes" — allowed: true or false']],
     [

@@ -41,6 +41,9 @@ describe("compareConfigs", () => {
     ["lazy_loading.load_timeout_s", { scheduling: { ...config.scheduling, loadTimeoutMs: 5 } }],
     ["lazy_loading.max_waiting", { scheduling: { ...config.scheduling, maxWaiting: 5 } }],
     ["lazy_loading.swap_quantum_s", { scheduling: { ...config.scheduling, swapQuantumMs: 5 } }],
+    ["prompt_cache.ram", { promptCache: { ...config.promptCache, ramBytes: 5 } }],
+    ["prompt_cache.disk", { promptCache: { ...config.promptCache, diskBytes: 5 } }],
+    ["prompt_cache.max_age_s", { promptCache: { ...config.promptCache, maxAgeMs: 5 } }],
     ["server_config.log_level", { server: { ...config.server, logLevel: "debug" } }],
     ["server_config.api_keys", { server: { ...config.server, apiKeys: ["k"] } }],
     ["server_config.cors_origins", { server: { ...config.server, corsOrigins: ["*"] } }],
@@ -72,6 +75,16 @@ describe("restartNotices", () => {
     expect(restartNotices(config, { ...config, server: { ...config.server, host: "::", port: 9000 } })).toEqual([
       'server_config.host is "::", but the server goes on listening on "127.0.0.1": this changes with a restart alone',
       "server_config.port is 9000, but the server goes on listening on 8082: this changes with a restart alone",
+    ]);
+  });
+
+  it("names where conversations stay", () => {
+    const moved = { ...config, promptCache: { ...config.promptCache, folder: "/c" } };
+    expect(restartNotices(config, moved)).toEqual([
+      'prompt_cache.folder is "/c", but conversations stay in the one in the state folder: this changes with a restart alone',
+    ]);
+    expect(restartNotices(moved, config)).toEqual([
+      'prompt_cache.folder is the one in the state folder, but conversations stay in "/c": this changes with a restart alone',
     ]);
   });
 });

@@ -344,6 +344,7 @@ it("turns every setting into its unit", async () => {
       max_waiting: 0,
       swap_quantum_s: 2.5,
     },
+    prompt_cache: { ram: "512MiB", disk: 0, max_age_s: 50, folder: "cache" },
     embedding_model: { model_name: "bge", model_path: "e.gguf", cache_size: 5 },
     server_config: {
       host: "0.0.0.0",
@@ -406,6 +407,7 @@ it("turns every setting into its unit", async () => {
       autoUnloadAfterMs: 1500,
     },
     scheduling: { loadTimeoutMs: 30_000, maxWaiting: 0, swapQuantumMs: 2500 },
+    promptCache: { ramBytes: 2 ** 29, diskBytes: 0, maxAgeMs: 50_000, folder: join(root, "cache") },
     embedder: { id: "bge", modelPath: join(root, "e.gguf"), contextTokens: null, cacheSize: 5 },
     routing: { threshold: 0.25 },
     server: {

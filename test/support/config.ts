@@ -16,6 +16,7 @@ export function configOf(experts: readonly Expert[], server: Partial<ServerConfi
       autoUnloadAfterMs: null,
     },
     scheduling: { loadTimeoutMs: 600_000, maxWaiting: 64, swapQuantumMs: 10_000 },
+    promptCache: { ramBytes: 0, diskBytes: 0, maxAgeMs: 1000, folder: null },
     embedder: null,
     routing: { threshold: 0.5 },
     server: {

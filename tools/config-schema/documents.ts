@@ -37,7 +37,7 @@ ln -sf config/config.five_models_with_aya.json config.json
 
 Relative paths in a file start at that file's own folder, also when it is reached through a link: from config/ the models are in \`../models/\`. A model file that is missing stops nothing: its expert shows as missing, the others serve. A wrong value stops the start, with one line for each: the key, what arrived, what is allowed. An unknown key is reported once and ignored.
 
-SIGHUP or \`POST /admin/reload\` reads the file again, its link followed anew, and drops no request: running and waiting ones end by the old file, the next ones go by the new. A file with a wrong value changes nothing. Only \`server_config.host\` and \`port\` wait for a restart.
+SIGHUP or \`POST /admin/reload\` reads the file again, its link followed anew, and drops no request: running and waiting ones end by the old file, the next ones go by the new. A file with a wrong value changes nothing. Only \`server_config.host\` and \`port\` and \`prompt_cache.folder\` wait for a restart.
 
 The environment variable \`DEFAULT_MODEL\` wins over \`default_model\`. Where neither names an expert of the file, a warning says so and \`mistral_balanced\` answers, or the first expert where there is none of that name.
 
