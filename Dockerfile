@@ -18,6 +18,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+COPY native/prebuilt ./native/prebuilt
 COPY config ./config
 COPY models ./models
 RUN install -d -o node -g node /state

@@ -1,0 +1,31 @@
+// The module: what JavaScript sees is described in src/engine/llama/native-exports.ts.
+#include <napi.h>
+
+#include "environment.h"
+#include "sampler.h"
+#include "session.h"
+#include "state_buffer.h"
+
+namespace {
+
+/** At the environment's end: a pass under way is broken off, so that nothing computes on what is about to be freed. */
+void stopComputing(void* data) {
+    auto* environment = static_cast<Environment*>(data);
+    for (auto* session : environment->sessions) session->requestAbort();
+    environment->executor.stop();
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+    auto* environment = new Environment(env);
+    env.SetInstanceData<Environment>(environment);
+    napi_add_env_cleanup_hook(env, stopComputing, environment);
+    exports.Set("Session", Session::define(env));
+    exports.Set("Sampler", Sampler::define(env));
+    exports.Set("allocateState", Napi::Function::New(env, allocateState));
+    exports.Set("freeState", Napi::Function::New(env, freeState));
+    return exports;
+}
+
+} // namespace
+
+NODE_API_MODULE(gguf_experts_native, initialize)

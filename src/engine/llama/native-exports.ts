@@ -1,0 +1,75 @@
+// The native addon's exports as native/src defines them. Types only; imports nothing but types.
+import type { Token } from "../engine.ts";
+
+export interface NativeExports {
+  readonly Session: new (
+    /** node-llama-cpp's AddonContext, open; it must outlive the session. */
+    context: object,
+    options: { readonly batchTokens: number; readonly sequences: number; readonly threads: number },
+  ) => NativeSession;
+  readonly Sampler: new (session: NativeSession, settings: NativeSamplerSettings) => NativeSamplerHandle;
+  /** Zeroed memory outside V8's heap. Throws where the system has none. */
+  allocateState(sizeBytes: number): ArrayBuffer;
+  /** Gives the memory back at once; the buffer is detached. Nothing native may be using it. */
+  freeState(buffer: ArrayBuffer): void;
+}
+
+export interface NativeSession {
+  /** At most as many as the session was made with. */
+  setThreads(threads: number): void;
+  /**
+   * One pass. The plan holds for each stream, by ascending sequence: sequence, first position, number of tokens, number of
+   * drafts among them (-1: choose nothing), then the tokens. The answer holds for each stream a count and as many tokens:
+   * the drafts that proved right and the token after them; it ends with -1 where no candidate was left, and with a token
+   * that ends the text. The cells of wrong drafts are forgotten. Rejects where llama.cpp refuses the batch, and after abort.
+   */
+  decode(plan: Int32Array, samplers: readonly (NativeSamplerHandle | null)[]): Promise<Int32Array>;
+  /** Breaks the pass under way off within a few milliseconds. */
+  abort(): void;
+  /** Forgets cells from this position on; false where this kind of cache cannot forget a part of a sequence. */
+  forget(sequence: number, fromPosition: number): boolean;
+  /** Of the cells that are still there; -1 where there are none. */
+  firstPosition(sequence: number): number;
+  /** The first `tokens` positions of one sequence become another's, whose own cells go. */
+  copy(from: number, to: number, tokens: number): Promise<void>;
+  /** Of the sequence, or only of what its sliding windows see. */
+  stateBytes(sequence: number, windowOnly: boolean): number;
+  /** `into` holds just `stateBytes` of the same arguments. */
+  saveState(sequence: number, into: Uint8Array, windowOnly: boolean): Promise<void>;
+  /** Rejects where the state is not one of such a context; the sequence is empty then. */
+  loadState(sequence: number, state: Uint8Array, windowOnly: boolean): Promise<void>;
+  /** Nothing may be under way. */
+  close(): void;
+}
+
+declare const handle: unique symbol;
+
+export interface NativeSamplerHandle {
+  readonly [handle]: never;
+}
+
+export interface NativeSamplerSettings {
+  /** 0: the likeliest token. */
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly seed: number;
+  readonly repeatPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  readonly penaltyWindowTokens: number;
+  /** The last tokens of the prompt, which the penalties count too. */
+  readonly penaltyHistory: Int32Array;
+}
+
+/** Tokens that follow in an answer of `decode`, by stream. */
+export function chosenTokens(answer: Int32Array, streams: number): Token[][] {
+  let at = 0;
+  return Array.from({ length: streams }, () => {
+    const count = answer[at] ?? 0;
+    const tokens = Array.from(answer.subarray(at + 1, at + 1 + count));
+    at += 1 + count;
+    return tokens;
+  });
+}
