@@ -1,5 +1,5 @@
 // What is known of each model file without loading it here: whether it is there and whole, and whether another process
-// could load it. May import engine.ts, file-prover.ts, file-memory.ts and core/.
+// could load it. May import engine.ts, read-ahead.ts, file-prover.ts, file-memory.ts and core/.
 import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { AbandonedError, messageOf } from "../core/errors.ts";
@@ -8,6 +8,7 @@ import { asOneLine, plural } from "../core/words.ts";
 import type { Engine, LoadSpec, ModelFileInfo } from "./engine.ts";
 import type { FileIdentity, FileMemory } from "./file-memory.ts";
 import type { FileProver, FileVerdict } from "./file-prover.ts";
+import { readAhead } from "./read-ahead.ts";
 
 export type ModelFileState =
   | { readonly state: "present"; readonly info: ModelFileInfo; readonly identity: FileIdentity }
@@ -29,6 +30,8 @@ export class ModelFiles {
   /** What the headers say, until a file changes. */
   readonly #known = new Map<string, { readonly identity: FileIdentity; readonly state: Promise<ModelFileState> }>();
   readonly #proofs = new Map<string, SharedProof>();
+  /** Brings a file into the page cache. */
+  readonly readAhead = readAhead;
 
   /**
    * `missingAdvice`: what an operator should do about a missing file; ends the reason of that state. `proof`: null where

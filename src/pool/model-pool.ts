@@ -37,7 +37,7 @@ export interface PoolModel {
 export interface PoolSettings {
   readonly models: readonly PoolModel[];
   readonly budgetBytes: number;
-  /** Of the budget, what the process takes without any model. */
+  /** Of the budget, what is not the models': the process itself, and the conversations that it keeps. */
   readonly processBytes: number;
   /** Text models in memory at the same time; null: as many as fit. */
   readonly maxLoadedExperts: number | null;
@@ -60,7 +60,7 @@ export interface Activity {
 
 export interface EnginePoolOptions extends PoolSettings {
   readonly engine: Pick<Engine, "description" | "load" | "predictBytes">;
-  readonly files: Pick<ModelFiles, "look" | "prove" | "isProven" | "stillThere">;
+  readonly files: Pick<ModelFiles, "look" | "prove" | "isProven" | "stillThere" | "readAhead">;
   readonly fileMemory: Pick<FileMemory, "needBytes" | "rememberNeedBytes">;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -84,6 +84,8 @@ interface ModelParts {
   loaded: LoadedModel | null;
   /** The load under way, or the last one. */
   load: Load | null;
+  /** Ends the reading of its file into the page cache; null: it is not read. */
+  readAhead: AbortController | null;
   /** The last attempt ended with the file tried by another process: the load itself follows. */
   wasPrepared: boolean;
   /** When its file was last compared with what is loaded. */
@@ -199,15 +201,20 @@ export class EnginePool implements ModelPool {
    * Never rejects: what cannot be loaded is logged and tried again by the first request for it.
    */
   async warmUp(modelIds: readonly string[]): Promise<void> {
-    for (const modelId of modelIds) {
+    for (const [index, modelId] of modelIds.entries()) {
       try {
         this.#configured(modelId);
         const options = { mayEvict: false, hasTurn: true, keepAliveMs: null };
         const { requestId, pending } = this.#request(modelId, new AbortController().signal, options);
+        const next = this.#parts.get(modelIds[index + 1] ?? "");
+        // While this one's load computes, the disk reads for the next.
+        if (next !== undefined && next.loaded === null) this.#readAhead(next);
         await pending.granted.promise;
         this.#dispatch({ type: "released", requestId });
         this.#tellActivity();
       } catch (error) {
+        const parts = this.#parts.get(modelId);
+        if (parts !== undefined) this.#stopReadAhead(parts);
         this.#options.logger.warn({ modelId }, `not loaded at the start: ${messageOf(error)}`);
       }
     }
@@ -317,6 +324,7 @@ export class EnginePool implements ModelPool {
     if (!this.#closing) {
       this.#closing = true;
       this.#dispatch({ type: "close" });
+      for (const parts of this.#parts.values()) this.#stopReadAhead(parts);
     }
     const deadline = deferred<void>();
     const cancel = this.#options.clock.setTimer(deadlineMs, () => deadline.resolve());
@@ -340,6 +348,7 @@ export class EnginePool implements ModelPool {
       file: null,
       loaded: null,
       load: null,
+      readAhead: null,
       wasPrepared: false,
       fileCheckedMs: -Infinity,
       fileCheck: null,
@@ -483,6 +492,12 @@ export class EnginePool implements ModelPool {
         break;
       case "reject":
         this.#reject(effect.modelId, effect.requestId, effect.refusal);
+        break;
+      case "readAhead":
+        this.#readAhead(this.#of(effect.modelId));
+        break;
+      case "stopReadAhead":
+        this.#stopReadAhead(this.#of(effect.modelId));
         break;
       case "drainStarted": {
         const { modelId, forModelId } = effect;
@@ -693,6 +708,27 @@ export class EnginePool implements ModelPool {
     this.#dispatch({ type: "unloaded", modelId });
   }
 
+  #readAhead(parts: ModelParts): void {
+    if (parts.readAhead !== null || this.#closing) return;
+    const { files, memoryReserveBytes } = this.#options;
+    const abort = new AbortController();
+    parts.readAhead = abort;
+    const room = { availableBytes: () => this.#availableForPageCache(), reserveBytes: memoryReserveBytes };
+    void files.readAhead(parts.model.spec.path, room, abort.signal);
+  }
+
+  #stopReadAhead(parts: ModelParts): void {
+    parts.readAhead?.abort();
+    parts.readAhead = null;
+  }
+
+  /** What loads under way may still take is not for the page cache. */
+  #availableForPageCache(): number | null {
+    const availableBytes = this.#options.availableBytes();
+    const loading = this.#scheduler.snapshot().filter(({ phase }) => phase === "loading");
+    return availableBytes === null ? null : availableBytes - loading.reduce((sum, one) => sum + one.reservedBytes, 0);
+  }
+
   #grant(parts: ModelParts, requestId: number, hit: boolean): void {
     const pending = this.#pending.get(requestId);
     if (pending === undefined || parts.loaded === null) {
@@ -760,13 +796,9 @@ export class EnginePool implements ModelPool {
 
   /** What this process is doing with which model, for whoever has to explain its death. */
   #tellActivity(): void {
-    const snapshots = this.#scheduler.snapshot();
-    const loading = snapshots.filter(({ modelId }) => this.#parts.get(modelId)?.load?.isHere === true);
-    const generating = snapshots.filter(({ leases }) => leases > 0);
-    const activity = {
-      loading: loading.map(({ modelId }) => modelId),
-      generating: generating.map(({ modelId }) => modelId),
-    };
+    const loading: string[] = [];
+    for (const [modelId, { load }] of this.#parts) if (load?.isHere === true) loading.push(modelId);
+    const activity = { loading, generating: this.#scheduler.leasedIds };
     const text = JSON.stringify(activity);
     if (text === this.#activity) return;
     this.#activity = text;

@@ -48,8 +48,8 @@ export class TurnQueue {
 
   /** Throws a PublicError (429, `queue_full`) when too many wait already. */
   checkRoom(): void {
-    const { slots, maxWaiting, modelId } = this.#options;
-    if (this.#queue.pending < slots || this.#queue.size < maxWaiting) return;
+    const { maxWaiting, modelId } = this.#options;
+    if (this.#hasRoom || this.#queue.size < maxWaiting) return;
     throw new PublicError(`${modelId} is busy: ${this.#queue.size} requests wait already, at most ${maxWaiting} may.`, {
       status: 429,
       type: "rate_limit_error",
@@ -64,6 +64,8 @@ export class TurnQueue {
    */
   async enter(signal: AbortSignal, priority: number): Promise<Turn> {
     signal.throwIfAborted();
+    // Where there is room the turn begins before `add` returns: no signal can end a wait.
+    if (this.#hasRoom) return new Promise((resolve) => void this.#queue.add(() => this.#hold(resolve)));
     // p-queue frees the place of a running task when its signal fires: it must not see the caller's signal by then.
     const whileWaiting = new AbortController();
     const onAbort = () => whileWaiting.abort(signal.reason);
@@ -78,6 +80,10 @@ export class TurnQueue {
         reject(error);
       });
     });
+  }
+
+  get #hasRoom(): boolean {
+    return this.#queue.pending < this.#options.slots;
   }
 
   /** From now on; turns that are held stay. */

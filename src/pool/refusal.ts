@@ -26,7 +26,7 @@ export type Refusal =
       readonly kind: "larger_than_budget";
       readonly needBytes: number;
       readonly budgetBytes: number;
-      /** Of the budget, for the process itself. */
+      /** Of the budget, for the process itself and the conversations that it keeps. */
       readonly processBytes: number;
       /** Held by models with `keep`, which are never evicted. */
       readonly pinnedBytes: number;
@@ -152,7 +152,8 @@ function larger(modelId: string, refusal: Refusal & { readonly kind: "larger_tha
   const least = isReduced
     ? ` (${formatBytes(smallest.needBytes)} with the smallest context allowed, ${smallest.contextTokens} tokens)`
     : "";
-  const own = processBytes > 0 ? ` (the server itself takes ${formatBytes(processBytes)} of it)` : "";
+  const own =
+    processBytes > 0 ? ` (the server itself and its prompt cache take ${formatBytes(processBytes)} of it)` : "";
   const enough = formatBytes(smallest.needBytes + pinnedBytes + processBytes);
   return (
     `${modelId} needs ${isLeast ? "more than " : ""}${formatBytes(needBytes)}${least}, the RAM budget is ${formatBytes(budgetBytes)}${own}, and pinned ` +

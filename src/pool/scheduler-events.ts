@@ -118,6 +118,9 @@ export type SchedulerEffect =
   /** `hit`: the model was in memory when the request came. */
   | { readonly type: "grant"; readonly modelId: string; readonly requestId: number; readonly hit: boolean }
   | { readonly type: "reject"; readonly modelId: string; readonly requestId: number; readonly refusal: Refusal }
+  /** Its load waits or runs: its file is wanted in the page cache, until `stopReadAhead`, which comes once for each. */
+  | { readonly type: "readAhead"; readonly modelId: string }
+  | { readonly type: "stopReadAhead"; readonly modelId: string }
   /** Its memory is needed: it serves those who asked before, as long as the batch timer allows, and then goes. */
   | { readonly type: "drainStarted"; readonly modelId: string; readonly forModelId: string | null }
   | { readonly type: "drainEnded"; readonly modelId: string }

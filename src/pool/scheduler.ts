@@ -79,6 +79,8 @@ interface ModelRecord {
   abandoned: boolean;
   /** The load or unload under way has not ended in time. */
   overdue: boolean;
+  /** Its file is being read into the page cache. */
+  readsAhead: boolean;
   /** What is inspected or loaded is not what is wanted any more: it goes, and those who wait get the new one. */
   stale: UnloadReason | null;
   /** When it is inspected the next time it does not stand behind the others in the line. */
@@ -144,8 +146,10 @@ export class Scheduler {
       this.#grantWaiters();
       this.#updateIdleTimers();
       this.#updateBatchTimers();
+      this.#updateReadAhead();
       this.#forgetRemoved();
     } else {
+      this.#updateReadAhead();
       this.#continueClosing();
     }
     return this.#effects;
@@ -153,6 +157,13 @@ export class Scheduler {
 
   get reservedBytes(): number {
     return this.#ledger.reservedBytes;
+  }
+
+  /** Ids of the models of which a lease is out. */
+  get leasedIds(): readonly string[] {
+    const ids: string[] = [];
+    for (const { model, leases } of this.#records.values()) if (leases > 0) ids.push(model.id);
+    return ids;
   }
 
   snapshot(): readonly ModelSnapshot[] {
@@ -900,6 +911,16 @@ export class Scheduler {
     }
   }
 
+  /** Of those that wait for memory only the first: the files of more might push one another out of the page cache. */
+  #updateReadAhead(): void {
+    for (const record of this.#records.values()) {
+      const isComing = record.phase === "loading" ? !record.abandoned && !record.overdue : record === this.#line[0];
+      if (isComing === record.readsAhead) continue;
+      record.readsAhead = isComing;
+      this.#effects.push({ type: isComing ? "readAhead" : "stopReadAhead", modelId: record.model.id });
+    }
+  }
+
   #cancelIdleTimer(record: ModelRecord): void {
     this.#cancelTimer(record, record.idleTimerId);
     record.idleTimerId = null;
@@ -989,6 +1010,7 @@ function newRecord(model: SchedulerModel): ModelRecord {
     drain: null,
     abandoned: false,
     overdue: false,
+    readsAhead: false,
     stale: null,
     goesFirst: false,
     removed: false,

@@ -436,6 +436,70 @@ describe("refusals", () => {
   });
 });
 
+describe("reading ahead", () => {
+  const budget = { budgetBytes: 1500 };
+
+  it("reads a file while its model waits for memory, and until it is loaded", async () => {
+    const { engine, acquire } = bench({ a: {}, b: {} }, {}, budget);
+    const busy = await acquire("a");
+    engine.define("b.gguf", { manual: { load: true } });
+    const acquiring = acquire("b");
+    await settled();
+    expect([...engine.readingAhead]).toEqual(["b.gguf"]);
+    busy.release();
+    const load = await engine.nextLoad();
+    expect([...engine.readingAhead]).toEqual(["b.gguf"]);
+    load.succeed();
+    await acquiring;
+    expect([...engine.readingAhead]).toEqual([]);
+  });
+
+  it("stops when who waited has left, and when the pool closes", async () => {
+    const { engine, acquire, enginePool } = bench({ a: {}, b: {} }, {}, budget);
+    const busy = await acquire("a");
+    const client = new AbortController();
+    const leaving = acquire("b", client.signal);
+    await settled();
+    client.abort();
+    await expect(leaving).rejects.toThrow(AbandonedError);
+    expect([...engine.readingAhead]).toEqual([]);
+    const refused = acquire("b");
+    await settled();
+    expect([...engine.readingAhead]).toEqual(["b.gguf"]);
+    const closing = enginePool.close(1000);
+    await expect(refused).rejects.toThrow(PublicError);
+    expect([...engine.readingAhead]).toEqual([]);
+    busy.release();
+    await closing;
+  });
+
+  it("leaves to a load under way what it may still take", async () => {
+    const machine = { availableBytes: () => 5000, memoryReserveBytes: 300 };
+    const { engine, acquire } = bench({ a: {} }, { manual: { load: true } }, machine);
+    const acquiring = acquire("a");
+    const load = await engine.nextLoad();
+    expect(engine.readAheadRoom?.availableBytes()).toBe(4000);
+    expect(engine.readAheadRoom?.reserveBytes).toBe(300);
+    load.succeed();
+    await acquiring;
+  });
+
+  it("at the start reads the next model's file while one is loaded, and none that then finds no room", async () => {
+    const { engine, enginePool } = bench({ a: {}, b: {}, c: {} }, { manual: { load: true } });
+    const warming = enginePool.warmUp(["a", "b", "c"]);
+    const first = await engine.nextLoad();
+    expect([...engine.readingAhead]).toEqual(["b.gguf", "a.gguf"]);
+    first.succeed();
+    const second = await engine.nextLoad();
+    expect([...engine.readingAhead]).toEqual(["b.gguf", "c.gguf"]);
+    second.succeed();
+    await warming;
+    expect([...engine.readingAhead]).toEqual([]);
+    await enginePool.warmUp(["c", "a"]);
+    expect([...engine.readingAhead]).toEqual([]);
+  });
+});
+
 describe("warmUp", () => {
   it("loads in the given order as far as the budget reaches, and evicts nobody", async () => {
     const { engine, enginePool, stateOf } = bench({ a: {}, b: {}, c: {} });

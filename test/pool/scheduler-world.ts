@@ -57,7 +57,7 @@ export class World {
   config: SchedulerConfig;
   /** Null: the machine does not tell. */
   machine: WorldMachine | null = null;
-  /** Every effect so far. */
+  /** Every effect so far, but for reading ahead: see `readingAhead`. */
   readonly effects: SchedulerEffect[] = [];
   /** Whether the smaller contexts are asked for too. */
   readonly inspecting = new Map<string, boolean>();
@@ -71,6 +71,8 @@ export class World {
   readonly backoffTimers = new Map<string, { readonly timerId: number; readonly delayMs: number }>();
   readonly quarantined = new Set<string>();
   readonly wasProven = new Set<string>();
+  /** Models whose files are being read into the page cache. */
+  readonly readingAhead = new Set<string>();
   /** Draining models → the requests that they may still serve. */
   readonly closed = new Map<string, Set<number>>();
   /** Ids that are not configured any more. */
@@ -310,7 +312,7 @@ export class World {
       if (isLoaded && this.closed.has(modelId)) this.closed.set(modelId, new Set(this.#waitersOf(modelId)));
     }
     for (const effect of effects) {
-      this.effects.push(effect);
+      if (effect.type !== "readAhead" && effect.type !== "stopReadAhead") this.effects.push(effect);
       this.#carryOut(effect);
     }
     this.#check();
@@ -389,6 +391,13 @@ export class World {
         insist(this.waiting.delete(effect.requestId), `request ${effect.requestId} is rejected and does not wait`);
         this.outcomes.set(effect.requestId, effect.refusal);
         break;
+      case "readAhead":
+        insist(!this.readingAhead.has(effect.modelId), `${effect.modelId} is read ahead already`);
+        this.readingAhead.add(effect.modelId);
+        break;
+      case "stopReadAhead":
+        insist(this.readingAhead.delete(effect.modelId), `${effect.modelId} is not read ahead`);
+        break;
       case "drainStarted":
         this.closed.set(effect.modelId, new Set(this.#waitersOf(effect.modelId)));
         break;
@@ -445,6 +454,19 @@ export class World {
       if (entry === undefined) continue;
       if (entry.state === "loading") insist(shown === entry.reservedBytes, `${modelId} reserves not what it announced`);
       if (leases > 0) insist(shown === entry.measuredBytes, `${modelId} is leased and reserves not what was measured`);
+    }
+    const isLoading = (modelId: string) => {
+      const entry = this.memory.get(modelId);
+      return entry?.state === "loading" && !entry.abandoned && !entry.timedOut;
+    };
+    for (const modelId of this.in("loading")) {
+      insist(this.readingAhead.has(modelId) === isLoading(modelId), `${modelId} is loaded without being read ahead`);
+    }
+    const ahead = [...this.readingAhead].filter((modelId) => !isLoading(modelId));
+    insist(ahead.length <= 1, `${ahead.join(" and ")} are read ahead at the same time`);
+    for (const modelId of ahead) {
+      const waits = !this.memory.has(modelId) && this.#waitersOf(modelId).length > 0;
+      insist(waits, `${modelId} is read ahead, and nobody waits for its load`);
     }
     const fits = reservedBytes <= budgetBytes && (maxLoaded === null || counted <= maxLoaded);
     if (fits) this.overBudget = false;

@@ -1008,6 +1008,59 @@ describe("a load that measures otherwise than predicted", () => {
   });
 });
 
+describe("reading ahead", () => {
+  it("begins when a load has to wait for memory, and ends with the load", () => {
+    const world = new World({ a: half, b: { needBytes: 8 } }, { budgetBytes: 10 });
+    const busy = world.lease("a");
+    world.request("b");
+    expect([...world.readingAhead]).toEqual([]);
+    world.inspected("b");
+    expect([...world.readingAhead]).toEqual(["b"]);
+    world.release(busy);
+    world.unloaded("a");
+    expect(world.in("loading")).toEqual(["b"]);
+    expect([...world.readingAhead]).toEqual(["b"]);
+    world.loadSucceeded("b");
+    expect([...world.readingAhead]).toEqual([]);
+  });
+
+  it("ends when nobody waits any more, and turns to the next of the line", () => {
+    const world = new World({ a: { needBytes: 8 }, b: { needBytes: 8 }, c: { needBytes: 8 } }, { budgetBytes: 10 });
+    world.lease("a");
+    const first = world.request("b");
+    const second = world.request("c");
+    world.inspected("b");
+    world.inspected("c");
+    expect([...world.readingAhead]).toEqual(["b"]);
+    world.leave(first);
+    expect([...world.readingAhead]).toEqual(["c"]);
+    world.leave(second);
+    expect([...world.readingAhead]).toEqual([]);
+  });
+
+  it("ends with a load that is given up, that fails, or that hangs", () => {
+    const world = new World({ a: { needBytes: 3 }, b: { needBytes: 3 }, c: { needBytes: 3 } }, { budgetBytes: 10 });
+    for (const id of ["a", "b", "c"]) {
+      world.request(id);
+      world.inspected(id);
+    }
+    expect([...world.readingAhead]).toEqual(["a", "b", "c"]);
+    world.loadFailed("a");
+    world.quarantine("b");
+    world.loadTimesOut("c");
+    expect([...world.readingAhead]).toEqual([]);
+  });
+
+  it("ends at the end", () => {
+    const world = new World({ a: { needBytes: 8 }, b: { needBytes: 8 } }, { budgetBytes: 10 });
+    world.lease("a");
+    world.request("b");
+    world.inspected("b");
+    world.drain();
+    expect([...world.readingAhead]).toEqual([]);
+  });
+});
+
 describe("warm-up", () => {
   it("evicts nobody", () => {
     const world = new World({ a: half, b: { needBytes: 6 } }, { budgetBytes: 10 });

@@ -21,6 +21,7 @@ import type {
 } from "../../src/engine/engine.ts";
 import type { FileIdentity } from "../../src/engine/file-memory.ts";
 import type { ModelFiles, ModelFileState } from "../../src/engine/model-files.ts";
+import type { ReadAheadRoom } from "../../src/engine/read-ahead.ts";
 import type { ModelPool } from "../../src/pool/pool.ts";
 
 /** What the test decides by hand instead of its happening at once. */
@@ -136,6 +137,7 @@ interface PathState {
 }
 
 export class FakeEngine implements Engine {
+  readonly promptCache = null;
   readonly description = { name: "fake engine 1.0", threads: 2, systemInfo: "FAKE = 1" };
   /** What a caller did that it must never do; a test asserts that it stays empty. */
   readonly violations: string[] = [];
@@ -143,6 +145,10 @@ export class FakeEngine implements Engine {
   readonly generationRequests: GenerationRequest[] = [];
   /** Paths that were to be proven, in order. */
   readonly proofs: string[] = [];
+  /** Files that are being read into the page cache. */
+  readonly readingAhead = new Set<string>();
+  /** How much of them may be read now, by the last that was begun. */
+  readAheadRoom: ReadAheadRoom | null = null;
   disposed = false;
   readonly #manual: Manual;
   readonly #paths = new Map<string, PathState>();
@@ -169,7 +175,7 @@ export class FakeEngine implements Engine {
   }
 
   /** Stands in for ModelFiles. */
-  readonly files: Pick<ModelFiles, "look" | "prove" | "isProven" | "stillThere"> = {
+  readonly files: Pick<ModelFiles, "look" | "prove" | "isProven" | "stillThere" | "readAhead"> = {
     look: async (path) => {
       const { file } = this.#path(path);
       if (file.file === "missing") return { state: "missing", reason: `${path} does not exist` };
@@ -191,6 +197,18 @@ export class FakeEngine implements Engine {
     isProven: ({ path }) => this.#path(path).file.proven ?? true,
     stillThere: async ({ path, modifiedMs }) =>
       modifiedMs === this.#path(path).version ? null : `${path} changed while it was in use`,
+    readAhead: async (path, room, signal) => {
+      if (this.readingAhead.has(path)) this.violations.push(`${path} is read ahead twice at the same time`);
+      this.readingAhead.add(path);
+      this.readAheadRoom = room;
+      return new Promise((resolve) => {
+        const end = () => {
+          this.readingAhead.delete(path);
+          resolve(0);
+        };
+        signal.addEventListener("abort", end, { once: true });
+      });
+    },
   };
 
   /** The next load that the engine was asked for, of those under the test's hand. */

@@ -1,9 +1,11 @@
 // Reads a GGUF file's header and checks that the file is whole, before anything maps or loads it: a damaged file must be a
 // sentence for the operator, never an assertion in native code. The vocabulary's pieces are passed over, not kept: a
-// library that lists 250,000 of them holds the event loop for half a second. May import node-llama-cpp, engine.ts and core/.
+// library that lists 250,000 of them holds the event loop for half a second. May import node-llama-cpp, its
+// neighbours, engine.ts, file-parts.ts and core/.
 import { GgmlType, type GgufFileInfo, GgufInsights, type Llama } from "node-llama-cpp";
 import { type GgufHeader, type GgufScalar, walkGguf } from "../../core/gguf-walk.ts";
 import type { ModelFileInfo } from "../engine.ts";
+import { partPaths } from "../file-parts.ts";
 import { blockLayout } from "./bindings.ts";
 import { headerProblem } from "./gguf-sanity.ts";
 import type { WeightTensor } from "./repacked-bytes.ts";
@@ -58,17 +60,6 @@ export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile
       hasChatTemplate: textAt("tokenizer.chat_template") !== null,
     },
   };
-}
-
-/** The files of a model that was cut into `…-00001-of-00003.gguf` and so on; the path alone for any other. */
-function partPaths(path: string): string[] {
-  const match = /^(.*)-00001-of-(\d{5})\.gguf$/i.exec(path);
-  if (match === null) return [path];
-  const [, stem, count = ""] = match;
-  return Array.from(
-    { length: Number(count) },
-    (_, index) => `${stem}-${String(index + 1).padStart(5, "0")}-of-${count}.gguf`,
-  );
 }
 
 /** Throws when a tensor reaches beyond the end of the file. */
