@@ -13,7 +13,7 @@ export interface Call<Body> {
   readonly signal: AbortSignal;
 }
 
-/** One server-sent event's data: a JSON value, or the literal text (`[DONE]`). */
+/** One server-sent event's data: a JSON value, or a line of text as it stands (`[DONE]`, or JSON that is written). */
 export type StreamItem = { readonly json: unknown } | { readonly raw: string };
 
 export type Reply =

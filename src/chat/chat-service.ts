@@ -49,10 +49,10 @@ class PooledChatService implements ChatService {
     this.#embeddings = cacheSize > 0 ? new LRUCache({ max: cacheSize }) : null;
   }
 
-  async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
+  chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
     const lastUser = request.messages.findLast((message) => message.role === "user");
     const routing = (ledger: RequestLedger) => this.#choose(request, lastUser?.content ?? "", ledger);
-    yield* this.#answer("chat", "messages", routing, request, signal, (model, expert) => {
+    return this.#answer("chat", "messages", routing, request, signal, (model, expert) => {
       refuseHopelessConversation(model, request.messages);
       const messages = withSystemPrompt(request.messages, expert.systemPrompt);
       // A last message of the assistant is the beginning of the answer: the model continues it.
@@ -61,11 +61,11 @@ class PooledChatService implements ChatService {
     });
   }
 
-  async *complete(request: CompletionRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
+  complete(request: CompletionRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
     const { prompt, promptField } = request;
     const routing = (ledger: RequestLedger) =>
       this.#choose({ model: request.model, forceRouting: false }, typeof prompt === "string" ? prompt : "", ledger);
-    yield* this.#answer("completion", promptField, routing, request, signal, (model) => {
+    return this.#answer("completion", promptField, routing, request, signal, (model) => {
       if (typeof prompt !== "string") return prompt;
       refuseHopelessPrompt(model, prompt, promptField);
       return model.tokenize(prompt, { parseSpecial: true, addSpecial: true });

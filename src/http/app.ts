@@ -67,7 +67,8 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     context.set("requestId", sent !== undefined && /^[\w.:-]{1,128}$/.test(sent) ? sent : randomUUID());
     context.set("startedMs", clock.nowMs());
     await next();
-    context.header("x-request-id", context.get("requestId"));
+    // A preflight is answered by cors(), all else by an exchange, which tells the id itself.
+    if (context.req.method === "OPTIONS") context.header("x-request-id", context.get("requestId"));
   });
   if (server.corsOrigins.length > 0) {
     app.use(
@@ -116,9 +117,12 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     if (response.status === 405) response.headers.set("allow", allowedMethods(allowed.map(({ endpoint }) => endpoint)));
     return response;
   });
-  app.onError((thrown, context) =>
-    errorResponse(thrown, { log: options.log, requestId: context.get("requestId"), renderError: undefined }, false),
-  );
+  app.onError((thrown, context) => {
+    const requestId = context.get("requestId");
+    const response = errorResponse(thrown, { log: options.log, requestId, renderError: undefined }, false);
+    response.headers.set("x-request-id", requestId);
+    return response;
+  });
   return {
     fetch: app.fetch,
     request: app.request,
@@ -138,12 +142,12 @@ class Exchange implements RunningRequest {
   readonly #context: Context<Env>;
   readonly #errors: ErrorContext;
   readonly #running: Set<RunningRequest>;
-  /** Fires when the client leaves: nothing is written any more. */
-  readonly #leave = new AbortController();
   /** Fires when the client leaves or the server aborts the exchange: the work behind it ends. */
   readonly #work = new AbortController();
   readonly #aborted = deferred<never>();
   #stream: EventStream | null = null;
+  /** The client has: nothing is written any more. */
+  #left = false;
 
   /** `running`: holds the exchange from its run to the end of its response. */
   constructor(
@@ -158,14 +162,9 @@ class Exchange implements RunningRequest {
     this.#errors = { log: options.log, requestId: context.get("requestId"), renderError };
     // Aborted while nobody waits for it, it is no failure.
     this.#aborted.promise.catch(() => {});
-    const leave = () => {
-      running.delete(this);
-      this.#work.abort();
-    };
-    this.#leave.signal.addEventListener("abort", leave, { once: true });
     const connection = context.req.raw.signal;
-    if (connection.aborted) this.#leave.abort();
-    else connection.addEventListener("abort", () => this.#leave.abort(), { once: true });
+    if (connection.aborted) this.#leave();
+    else connection.addEventListener("abort", () => this.#leave(), { once: true });
   }
 
   /** Answers with `error` at once; the work is told to end, and not waited for. */
@@ -183,16 +182,24 @@ class Exchange implements RunningRequest {
       if (reply.kind === "stream") return await this.#startStream(reply);
       const response =
         reply.kind === "text"
-          ? new Response(reply.body, { headers: { "content-type": reply.contentType } })
-          : Response.json(reply.body, { status: reply.status ?? 200, headers: reply.headers ?? {} });
-      this.#end(response, "complete");
+          ? this.#respond(reply.body, 200, { "content-type": reply.contentType })
+          : this.#respond(JSON.stringify(reply.body), reply.status ?? 200, {
+              "content-type": "application/json",
+              ...reply.headers,
+            });
+      this.#end(response.status, "complete", reply);
       return response;
     } catch (thrown) {
-      const left = this.#leave.signal.aborted;
-      const response = errorResponse(thrown, this.#errors, left);
-      this.#end(response, left ? "left" : "failed");
+      const response = errorResponse(thrown, this.#errors, this.#left);
+      response.headers.set("x-request-id", this.#errors.requestId);
+      this.#end(response.status, this.#left ? "left" : "failed");
       return response;
     }
+  }
+
+  /** Plain values alone: where they become Headers or a web stream, an answer costs twice as much. */
+  #respond(body: string | ReadableStream, status: number, headers: Readonly<Record<string, string>>): Response {
+    return new Response(body, { status, headers: { "x-request-id": this.#errors.requestId, ...headers } });
   }
 
   async #startStream(reply: StreamReply): Promise<Response> {
@@ -203,26 +210,30 @@ class Exchange implements RunningRequest {
     const stream = eventStream({
       items: reply.items,
       first,
-      leave: this.#leave,
+      hasLeft: () => this.#left,
+      onLeave: () => this.#leave(),
       heartbeatMs: server.heartbeatMs,
       awaited: reply.awaited ?? (() => null),
       stallMs,
       clock,
       renderError: (thrown) => errorBody(thrown, this.#errors),
       onStall: () => this.#cutOff(stallMs),
-      onEnd: (outcome) => this.#end(response, outcome),
+      onEnd: (outcome) => this.#end(200, outcome, reply),
     });
     this.#stream = stream;
-    const response = new Response(stream.body, {
-      headers: {
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-cache, no-transform",
-        // Proxies must not hold the events back.
-        "x-accel-buffering": "no",
-        ...reply.headers,
-      },
+    return this.#respond(stream.body, 200, {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache, no-transform",
+      // Proxies must not hold the events back.
+      "x-accel-buffering": "no",
+      ...reply.headers,
     });
-    return response;
+  }
+
+  #leave(): void {
+    this.#left = true;
+    this.#running.delete(this);
+    this.#work.abort();
   }
 
   /** Ends the connection of a reader that takes nothing; its leaving then ends the work behind the answer. */
@@ -231,7 +242,7 @@ class Exchange implements RunningRequest {
     this.#context.env.outgoing?.destroy();
   }
 
-  #end(response: Response, outcome: StreamOutcome): void {
+  #end(status: number, outcome: StreamOutcome, reply?: Reply): void {
     this.#running.delete(this);
     const { log, clock } = this.#options;
     const { method, path } = this.#context.req;
@@ -239,13 +250,13 @@ class Exchange implements RunningRequest {
       requestId: this.#errors.requestId,
       method,
       path: clip(path),
-      status: response.status,
-      expert: response.headers.get("x-expert") ?? undefined,
+      status,
+      expert: reply === undefined || reply.kind === "text" ? undefined : reply.headers?.["x-expert"],
       durationMs: Math.round(clock.nowMs() - this.#context.get("startedMs")),
       outcome,
     };
     // An answer that went well is in the log already, as its request record.
-    if (response.status >= 400 || outcome === "failed") log.info(fields, "request refused or failed");
+    if (status >= 400 || outcome === "failed") log.info(fields, "request refused or failed");
     else log.debug(fields, "request served");
   }
 }

@@ -9,8 +9,10 @@ export interface EventStreamOptions {
   readonly items: AsyncGenerator<StreamItem, void, void>;
   /** The first item, already asked for. */
   readonly first: Promise<IteratorResult<StreamItem, void>>;
-  /** Aborted when the reader leaves; this stream aborts it when it is cancelled. It stops the work behind `items`. */
-  readonly leave: AbortController;
+  /** Whether the reader has left: nothing is written any more. */
+  readonly hasLeft: () => boolean;
+  /** The reader leaves: the work behind `items` must stop. */
+  readonly onLeave: () => void;
   /** Between comment lines while no item comes; 0: none. */
   readonly heartbeatMs: number;
   /** The text of the comment line that is due; null: an empty one. */
@@ -26,16 +28,15 @@ export interface EventStreamOptions {
   readonly onEnd: (outcome: StreamOutcome) => void;
 }
 
-const encoder = new TextEncoder();
 const nothing = (): void => {};
 
 export function encodeEvent(item: StreamItem): Uint8Array {
-  return encoder.encode(`data: ${"raw" in item ? item.raw : JSON.stringify(item.json)}\n\n`);
+  return Buffer.from(`data: ${"raw" in item ? item.raw : JSON.stringify(item.json)}\n\n`);
 }
 
 /** A comment, which every reader of events skips. */
 function encodeHeartbeat(awaited: string | null): Uint8Array {
-  return encoder.encode(awaited === null ? ":\n\n" : `: ${awaited.replaceAll(/[\r\n]+/g, " ")}\n\n`);
+  return Buffer.from(awaited === null ? ":\n\n" : `: ${awaited.replaceAll(/[\r\n]+/g, " ")}\n\n`);
 }
 
 export interface EventStream {
@@ -45,7 +46,7 @@ export interface EventStream {
 }
 
 export function eventStream(options: EventStreamOptions): EventStream {
-  const { items, clock, leave } = options;
+  const { items, clock, hasLeft } = options;
   let fail: EventStream["fail"] = nothing;
   let ended = false;
   let next: Promise<IteratorResult<StreamItem, void>> | undefined = options.first;
@@ -84,12 +85,12 @@ export function eventStream(options: EventStreamOptions): EventStream {
         else chunk = encodeEvent(result.value);
       } catch (thrown) {
         outcome = "failed";
-        if (!leave.signal.aborted && !ended) chunk = encodeEvent({ json: options.renderError(thrown) });
+        if (!hasLeft() && !ended) chunk = encodeEvent({ json: options.renderError(thrown) });
       }
       next = undefined;
       cancelTimer();
       // Whoever left has cancelled the stream, or is about to: nothing more can be written to it.
-      if (leave.signal.aborted || ended) return;
+      if (hasLeft() || ended) return;
       if (chunk !== undefined) controller.enqueue(chunk);
       if (outcome === undefined) {
         cancelTimer = clock.setTimer(options.stallMs, options.onStall);
@@ -104,7 +105,7 @@ export function eventStream(options: EventStreamOptions): EventStream {
       if (ended) return;
       ended = true;
       cancelTimer();
-      leave.abort();
+      options.onLeave();
       options.onEnd("left");
       // Ends the generator where it stands; one that is at work was ended by the signal.
       await items.return().catch(nothing);

@@ -22,23 +22,32 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
 }
 
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > maxBytes) throw tooLarge(maxBytes, announced);
+  const announced = request.headers.get("content-length");
+  if (announced === null) return readUnannounced(request, maxBytes);
+  if (Number(announced) > maxBytes) throw tooLarge(maxBytes, Number(announced));
+  // Node's parser holds a client to what it announced.
+  return new Uint8Array(await request.arrayBuffer().catch(brokenOff));
+}
+
+/** Chunk by chunk, so that no more than the limit is ever taken in. */
+async function readUnannounced(request: Request, maxBytes: number): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
   for (;;) {
-    const { done, value } = await reader.read().catch((cause: unknown) => {
-      // Reading fails only because the connection broke.
-      throw Object.assign(new AbandonedError("The request's body broke off."), { cause });
-    });
+    const { done, value } = await reader.read().catch(brokenOff);
     if (done) break;
     length += value.length;
     if (length > maxBytes) throw tooLarge(maxBytes, length);
     chunks.push(value);
   }
   return Buffer.concat(chunks, length);
+}
+
+/** Reading fails only because the connection broke. */
+function brokenOff(cause: unknown): never {
+  throw Object.assign(new AbandonedError("The request's body broke off."), { cause });
 }
 
 function tooLarge(maxBytes: number, received: number): PublicError {

@@ -80,8 +80,8 @@ function createConnections(app: Handler, options: ConnectionOptions): { server: 
   // open them in advance; a close would wait for them until their headers time out.
   const quietSockets = new Set<Socket>();
   const responses = new WeakMap<Duplex, ServerResponse>();
+  // It puts a Response of its own in the place of the global one, which reaches the socket without a web stream between.
   const listener = getRequestListener((request, bindings) => app.fetch(request, bindings), {
-    overrideGlobalObjects: false,
     // For HTTP/1.0, as simple health checkers speak it: there the Host header may be missing.
     hostname: "localhost",
     // Reached only by requests that never become one: a host header that is none, a path with a backslash.

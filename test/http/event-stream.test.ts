@@ -156,11 +156,11 @@ describe("heartbeats", () => {
 
   it("stay one line, whatever they tell", async () => {
     const clock = new SteppedClock();
-    const leave = new AbortController();
     const { body } = eventStream({
       items: (async function* () {})(),
       first: new Promise(() => {}),
-      leave,
+      hasLeft: () => false,
+      onLeave: () => {},
       heartbeatMs,
       awaited: () => "one\n\ndata: [DONE]\r\ntwo",
       stallMs,

@@ -27,3 +27,15 @@ it("writes nothing for control tokens", async () => {
     expect(tokens.map((token) => detokenizer.push(token)).join("") + detokenizer.flush()).toBe("Sí");
   });
 });
+
+it("puts a character together across a control token, and shows what it broke off before the next", async () => {
+  await withVocabulary("llama-spm", (model) => {
+    const byte = (value: number) => value + 3;
+    const detokenizer = new StreamingDetokenizer(model);
+    const { bos } = model.tokens;
+    const push = (token: number) => detokenizer.push(token);
+    expect([byte(0xc3), bos ?? -1, byte(0xad), byte(0x41)].map(push)).toEqual(["", "", "í", "A"]);
+    expect([byte(0xc3), byte(0x41), byte(0xad), byte(0x42)].map(push)).toEqual(["", "\ufffdA", "\ufffd", "B"]);
+    expect(detokenizer.flush()).toBe("");
+  });
+});

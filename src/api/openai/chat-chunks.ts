@@ -2,14 +2,16 @@
 // May import the chat contract.
 import type { AnswerTimings } from "../../chat/contract.ts";
 import { routingBody, type AnswerHead } from "./answer-head.ts";
+import { textTemplate } from "./text-template.ts";
 import { timingsBody, usageBody } from "./usage.ts";
 
 export function openingChunk(head: AnswerHead) {
   return { ...chunk(head, { role: "assistant", content: "" }, null), routing: routingBody(head.routing) };
 }
 
-export function textChunk(head: AnswerHead, text: string) {
-  return chunk(head, { content: text }, null);
+/** Writes the JSON of the chunks between the first and the last. */
+export function textChunks(head: AnswerHead): (text: string) => string {
+  return textTemplate(chunk(head, { content: "" }, null), "content");
 }
 
 export function closingChunk(head: AnswerHead, reason: "stop" | "length", timings: AnswerTimings) {

@@ -6,7 +6,7 @@ import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer
 import type { AnswerHead } from "./answer-head.ts";
 import { AwaitedStep } from "./awaited.ts";
 import { chatAnswer } from "./chat-answer.ts";
-import { closingChunk, openingChunk, textChunk, usageChunk } from "./chat-chunks.ts";
+import { closingChunk, openingChunk, textChunks, usageChunk } from "./chat-chunks.ts";
 import { chatBody, toChatRequest, type ChatBody } from "./chat-request.ts";
 import { answerHeaders, chatCompletion, chatCompletionChunk, modelErrors } from "./responses.ts";
 
@@ -54,18 +54,20 @@ async function* chatItems(
   awaited: AwaitedStep,
 ): AsyncGenerator<StreamItem, void, void> {
   let head = firstHead;
+  let writeText = textChunks(head);
   let opened = false;
   for await (const event of events) {
     awaited.follow(event);
     if (event.type === "routing") {
       head = { ...head, routing: event.routing };
+      writeText = textChunks(head);
       continue;
     }
     if (!opened) {
       opened = true;
       yield { json: openingChunk(head) };
     }
-    if (event.type === "text" && event.text !== "") yield { json: textChunk(head, event.text) };
+    if (event.type === "text" && event.text !== "") yield { raw: writeText(event.text) };
     if (event.type === "end") {
       yield { json: closingChunk(head, event.reason, event.timings) };
       if (includeUsage) yield { json: usageChunk(head, event.timings) };

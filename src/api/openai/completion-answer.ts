@@ -1,6 +1,7 @@
 // The body and the chunks of a completion: several prompts give one choice each. May import the chat contract.
 import type { AnswerTimings } from "../../chat/contract.ts";
 import { routingBody, type AnswerHead } from "./answer-head.ts";
+import { textTemplate } from "./text-template.ts";
 import { performanceBody, timingsBody, usageBody } from "./usage.ts";
 
 export interface CompletionChoice {
@@ -21,11 +22,12 @@ export function completionAnswer(head: AnswerHead, choices: readonly CompletionC
 
 /** The first chunk of the whole answer also carries `routing`. */
 export function completionOpeningChunk(head: AnswerHead) {
-  return { ...completionTextChunk(head, 0, ""), routing: routingBody(head.routing) };
+  return { ...chunk(head, 0), routing: routingBody(head.routing) };
 }
 
-export function completionTextChunk(head: AnswerHead, index: number, text: string) {
-  return { ...completionHead(head), choices: [choiceBody(index, text, null)] };
+/** Writes the JSON of the chunks with the text of one choice. */
+export function completionTextChunks(head: AnswerHead, index: number): (text: string) => string {
+  return textTemplate(chunk(head, index), "text");
 }
 
 export function completionClosingChunk(
@@ -49,6 +51,10 @@ function completionHead(head: AnswerHead) {
     created: head.created,
     model: head.routing.expertId,
   };
+}
+
+function chunk(head: AnswerHead, index: number) {
+  return { ...completionHead(head), choices: [choiceBody(index, "", null)] };
 }
 
 function choiceBody(index: number, text: string, reason: "stop" | "length" | null) {

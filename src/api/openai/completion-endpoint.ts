@@ -11,7 +11,7 @@ import {
   completionAnswer,
   completionClosingChunk,
   completionOpeningChunk,
-  completionTextChunk,
+  completionTextChunks,
   completionUsageChunk,
 } from "./completion-answer.ts";
 import { completionBody, toCompletionRequests, type CompletionBody } from "./completion-request.ts";
@@ -81,17 +81,19 @@ async function* completionItems(
   let opened = false;
   const timings: AnswerTimings[] = [];
   for (const [index, start] of [() => first, ...others].entries()) {
+    let writeText = completionTextChunks(head, index);
     for await (const event of start()) {
       awaited.follow(event);
       if (event.type === "routing") {
         head = { ...head, routing: event.routing };
+        writeText = completionTextChunks(head, index);
         continue;
       }
       if (!opened) {
         opened = true;
         yield { json: completionOpeningChunk(head) };
       }
-      if (event.type === "text" && event.text !== "") yield { json: completionTextChunk(head, index, event.text) };
+      if (event.type === "text" && event.text !== "") yield { raw: writeText(event.text) };
       if (event.type === "end") {
         timings.push(event.timings);
         yield { json: completionClosingChunk(head, index, event.reason, event.timings) };

@@ -8,7 +8,7 @@ import { markEverything, markLookAlikes, unmark, type Unmarked, unusedMark } fro
 import { type Fragment, looksLikeControl, type SpecialToken, SpecialTokens } from "./prompt-special-tokens.ts";
 import { ChatTemplate } from "./prompt-template.ts";
 import { RawTokenizer } from "./prompt-raw-tokenizer.ts";
-import { tokenAttributes, Vocabulary } from "./prompt-vocabulary.ts";
+import { tokenAttributes, type Vocabulary, vocabularyOf } from "./prompt-vocabulary.ts";
 
 export interface PromptRendererOptions {
   /** In place of the file's own template. */
@@ -28,7 +28,7 @@ export class PromptRenderer {
   readonly #template: ChatTemplate;
 
   constructor(model: LlamaModel, options: PromptRendererOptions = {}) {
-    const vocabulary = new Vocabulary(model);
+    const vocabulary = vocabularyOf(model);
     this.#vocabulary = vocabulary;
     this.#specials = new SpecialTokens(specialTokensOf(vocabulary));
     this.#rawTokenizer = new RawTokenizer(vocabulary);

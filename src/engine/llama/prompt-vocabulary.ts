@@ -18,6 +18,15 @@ export const tokenAttributes = {
   stripRight: 1 << 8,
 } as const;
 
+const vocabularies = new WeakMap<LlamaModel, Vocabulary>();
+
+/** One for each model: what it has learnt of the tokens serves every request. */
+export function vocabularyOf(model: LlamaModel): Vocabulary {
+  let vocabulary = vocabularies.get(model);
+  if (vocabulary === undefined) vocabularies.set(model, (vocabulary = new Vocabulary(model)));
+  return vocabulary;
+}
+
 export class Vocabulary {
   readonly #model: LlamaModel;
   readonly #native: NativeModel;
@@ -31,6 +40,7 @@ export class Vocabulary {
   /** The text of the BOS and EOS tokens; "" where there is none. */
   readonly bosText: string;
   readonly eosText: string;
+  readonly #wholeTexts = new Map<Token, string | null>();
 
   constructor(model: LlamaModel) {
     this.#model = model;
@@ -96,6 +106,13 @@ export class Vocabulary {
     return (attributes & byte) === 0 ? new Uint8Array() : Uint8Array.of(Number.parseInt(text.slice(3, 5), 16));
   }
 
+  /** What a token's bytes say by themselves ("" for none); null where they are no whole characters. */
+  wholeText(token: Token): string | null {
+    let text = this.#wholeTexts.get(token);
+    if (text === undefined) this.#wholeTexts.set(token, (text = wholeCharacters(this.bytes(token, false))));
+    return text;
+  }
+
   // node-llama-cpp hides a BOS or EOS that the file does not type as control; llama.cpp uses it all the same.
   #boundaryToken(key: "bos_token_id" | "eos_token_id", shown: Token): Token | null {
     if (shown >= 0) return shown;
@@ -110,6 +127,14 @@ const encoder = new TextEncoder();
 
 function decodeWhole(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
+
+function wholeCharacters(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
 }
 
 // Byte-level BPE spells each byte as one printable character: itself where it is printable in Latin-1, else the next
