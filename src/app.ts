@@ -13,6 +13,7 @@ import type { AppConfig } from "./config/config.ts";
 import { describeSource } from "./config/describe-source.ts";
 import { exposureWarning } from "./config/exposure.ts";
 import { ConfigError, reloadConfig } from "./config/load.ts";
+import { promptCacheSettings, type PromptCacheSettings } from "./config/prompt-cache.ts";
 import { warmUpIds } from "./config/warm-up.ts";
 import { formatBytes } from "./core/bytes.ts";
 import { systemClock } from "./core/clock.ts";
@@ -86,10 +87,21 @@ export interface AppOptions extends Partial<Pick<EnginePoolOptions, "quarantined
   readonly port?: number | null;
 }
 
-/** The engine as this machine should run it. */
-export async function createEngine(log: Logger = silentLogger): Promise<Engine> {
+/** The engine as this machine should run it; without a configuration it keeps no conversations. */
+export async function createEngine(config: AppConfig | null, log: Logger = silentLogger): Promise<Engine> {
   const { cpu, cgroup } = readMachine();
-  return createLlamaEngine({ threads: recommendedThreads(cpu, cgroup).threads, log });
+  const settings = config === null ? null : promptCacheOf(config);
+  if (settings !== null && settings.warning !== null) log.warn({}, settings.warning);
+  return createLlamaEngine({
+    threads: recommendedThreads(cpu, cgroup).threads,
+    log,
+    promptCache: settings === null ? null : { ...settings, clock: systemClock, log },
+  });
+}
+
+function promptCacheOf(config: AppConfig): PromptCacheSettings {
+  const budgetBytes = ramBudgetBytes(config.memory, readMachine()).bytes;
+  return promptCacheSettings(config.promptCache, budgetBytes, stateFolderOf(process.env));
 }
 
 export async function createApp(loaded: AppConfig, log: AdjustableLogger, options: AppOptions = {}): Promise<App> {
@@ -98,7 +110,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
     return { ...config, server: { ...config.server, host: options.host ?? host, port: options.port ?? port } };
   };
   const started = withOverrides(loaded);
-  const shared = await createShared(started, await createEngine(log), log, options);
+  const shared = await createShared(started, await createEngine(started, log), log, options);
   const { engine, pool, files, stats, metrics } = shared;
   const running = new Set<RunningRequest>();
   const startedAtMs = systemClock.epochMs();
@@ -171,6 +183,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
       const newFiles = await fileIdentities(config, files);
       // From here on nothing is awaited, so that no request finds the pool without the models that it may name.
       configuredPool.reconfigure(config);
+      engine.promptCache?.setLimits(promptCacheOf(config));
       serving = next;
       options.onConfig?.(config);
       log.setLevel(config.server.logLevel);
@@ -297,7 +310,7 @@ export async function openChat(config: AppConfig): Promise<{
   readonly experts: readonly Expert[];
   close(): Promise<void>;
 }> {
-  const shared = await createShared(config, await createEngine(), silentLogger);
+  const shared = await createShared(config, await createEngine(config), silentLogger);
   return {
     service: createUseCases(config, shared, silentLogger).chat,
     experts: config.experts,
@@ -435,11 +448,12 @@ function levelOf(event: PoolEvent): keyof Logger {
 }
 
 /** `ownBytes`: what this process held before it loaded a model. */
-function poolSettings({ memory, scheduling }: AppConfig, ownBytes: number) {
+function poolSettings(config: AppConfig, ownBytes: number) {
+  const { memory, scheduling } = config;
   const budgetBytes = ramBudgetBytes(memory, readMachine()).bytes;
   return {
     budgetBytes,
-    processBytes: processShareBytes(budgetBytes, ownBytes),
+    processBytes: processShareBytes(budgetBytes, ownBytes) + promptCacheOf(config).ramBytes,
     maxLoadedExperts: memory.maxLoadedExperts,
     autoUnloadAfterMs: memory.autoUnloadAfterMs,
     loadTimeoutMs: scheduling.loadTimeoutMs,
@@ -468,6 +482,12 @@ function poolModels(config: AppConfig): PoolModel[] {
   return [...experts, { id, spec, minContextTokens: null, priority: 1, keep: true }];
 }
 
+function promptCacheLine({ ramBytes, diskBytes, folder }: PromptCacheSettings): string {
+  if (ramBytes === 0) return "prompt cache: off";
+  const files = folder === null || diskBytes === 0 ? "no files" : `at most ${formatBytes(diskBytes)} in ${folder}`;
+  return `prompt cache: ${formatBytes(ramBytes)} of the RAM budget, ${files}`;
+}
+
 async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles): Promise<AppDescription> {
   const machine = readMachine();
   const budget = ramBudgetBytes(config.memory, machine);
@@ -485,6 +505,7 @@ async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles)
     lines: [
       `${engine.description.name}; threads: ${threads.threads} (${threads.reason})`,
       `RAM budget: ${formatBytes(budget.bytes)} (${budget.reason})`,
+      promptCacheLine(promptCacheOf(config)),
     ],
     warnings: [...unusable, ...(exposure === null ? [] : [exposure])],
   };

@@ -53,7 +53,7 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
   doctor: async (args) => {
     const { doctor } = await import("./commands/doctor.ts");
     const { createEngine } = await import("./app.ts");
-    return doctor(args, { ...parts, createEngine });
+    return doctor(args, { ...parts, createEngine: () => createEngine(null) });
   },
   download: async (args) => (await import("./commands/download.ts")).download(args),
   help,

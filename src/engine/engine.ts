@@ -1,6 +1,7 @@
 // The engine as the rest of the system sees it: files are inspected, models are loaded, generate and are disposed.
 // Interfaces only; engine/llama implements them with node-llama-cpp, test/support/fake-engine.ts without any model.
 import type { Sampling } from "../experts/expert.ts";
+import type { PromptCache } from "./prompt-cache/prompt-cache.ts";
 
 export type Token = number;
 
@@ -37,6 +38,8 @@ export interface LoadOptions {
 
 export interface Engine {
   readonly description: EngineDescription;
+  /** Where conversations are that lost their slot; null: nowhere. */
+  readonly promptCache: Pick<PromptCache, "status" | "setLimits"> | null;
   /** Reads and checks a file's header and size; throws with a one-line reason for what is no whole GGUF file. */
   inspect(path: string): Promise<ModelFileInfo>;
   /** Bytes of RAM that `load` of this spec will take: weights, KV cache and compute buffers. Throws as `inspect`. */

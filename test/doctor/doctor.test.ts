@@ -98,6 +98,7 @@ describe("doctor", () => {
       createEngine: () =>
         Promise.resolve({
           description: engine.description,
+          promptCache: null,
           inspect: (path) => engine.inspect(path),
           predictBytes: (spec) => {
             asked.push(spec);

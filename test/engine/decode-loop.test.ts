@@ -1,22 +1,53 @@
-// The decode loop over a scripted native context: what is put into each batch, what is kept in the KV cache, who is freed
+// The decode loop over a scripted decoder: what is put into each batch, what is kept in the KV cache, who is freed
 // when. No model, no time.
 import { describe, expect, it } from "vitest";
 import { deferred } from "../../src/core/deferred.ts";
 import { AbandonedError } from "../../src/core/errors.ts";
-import type { NativeContext } from "../../src/engine/llama/bindings.ts";
 import { ComputeTurn } from "../../src/engine/llama/compute-turn.ts";
-import { DecodeLoop, type StreamEvent, type StreamRequest } from "../../src/engine/llama/decode-loop.ts";
+import {
+  DecodeLoop,
+  type LearnedCosts,
+  type StreamEvent,
+  type StreamRequest,
+} from "../../src/engine/llama/decode-loop.ts";
+import type { Decoder, PassStream, SequenceStates, StreamSampler } from "../../src/engine/llama/decoder.ts";
+import { PromptCache } from "../../src/engine/prompt-cache/prompt-cache.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { ThreadGovernor } from "../../src/engine/llama/thread-governor.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 interface Added {
   readonly sequenceId: number;
   readonly position: number;
   readonly tokens: readonly number[];
+  readonly drafts: number;
   readonly wantsLogits: boolean;
 }
 
-class ScriptedContext implements NativeContext {
+/** Chooses the scripted tokens one after the other, then the end token. */
+class ScriptedSampler implements StreamSampler {
+  readonly #script: readonly number[];
+  #next = 0;
+
+  constructor(script: readonly number[]) {
+    this.#script = script;
+  }
+
+  choose(): number {
+    return this.#script[this.#next++] ?? endToken;
+  }
+
+  dispose(): void {}
+}
+
+/** Keeps the tokens of each sequence as a KV cache would, and refuses what would leave a hole. */
+class ScriptedDecoder implements Decoder {
+  readonly takesDrafts: boolean;
+  readonly states: SequenceStates | null;
   readonly batches: Added[][] = [];
   readonly removed: string[] = [];
+  readonly copies: string[] = [];
+  readonly cells = new Map<number, number[]>();
   failNext = false;
   minPosition = 0;
   canRemove = true;
@@ -24,72 +55,125 @@ class ScriptedContext implements NativeContext {
   gate: Promise<void> = Promise.resolve();
   onDecode: () => void = () => {};
   elapse: (tokens: number) => void = () => {};
-  #rows = 0;
+  onAbort: () => void = () => {};
 
-  initBatch(): void {
-    this.batches.push([]);
-    this.#rows = 0;
+  constructor({ takesDrafts = false, hasStates = false } = {}) {
+    this.takesDrafts = takesDrafts;
+    this.states = hasStates
+      ? {
+          copy: async (from, to, tokens) => {
+            this.copies.push(`${from}>${to}:${tokens}`);
+            this.cells.set(to, (this.cells.get(from) ?? []).slice(0, tokens));
+          },
+          bytes: (sequenceId) => 4 * (this.cells.get(sequenceId) ?? []).length,
+          save: async (sequenceId, into) => {
+            const view = new Int32Array(into.buffer, into.byteOffset, into.byteLength / 4);
+            view.set(this.cells.get(sequenceId) ?? []);
+          },
+          load: async (sequenceId, state) => {
+            const view = new Int32Array(state.buffer, state.byteOffset, state.byteLength / 4);
+            this.cells.set(sequenceId, [...view]);
+          },
+        }
+      : null;
   }
-  addToBatch(sequenceId: number, position: number, tokens: Uint32Array, logitIndexes: Uint32Array): Uint32Array {
-    this.batches.at(-1)?.push({ sequenceId, position, tokens: [...tokens], wantsLogits: logitIndexes.length > 0 });
-    this.#rows += tokens.length;
-    return logitIndexes.map(() => this.#rows - 1);
+
+  createSampler(): StreamSampler {
+    throw new Error("the requests of these tests bring their own");
   }
-  async decodeBatch(): Promise<void> {
+  async decode(streams: readonly PassStream[]): Promise<number[][]> {
+    this.batches.push(
+      streams.map(({ sequenceId, firstPosition, tokens, drafts, sampler }) => ({
+        sequenceId,
+        position: firstPosition,
+        tokens,
+        drafts,
+        wantsLogits: sampler !== null,
+      })),
+    );
     this.onDecode();
-    this.elapse((this.batches.at(-1) ?? []).reduce((sum, added) => sum + added.tokens.length, 0));
+    this.elapse(streams.reduce((sum, { tokens }) => sum + tokens.length, 0));
     await this.gate;
     if (this.failNext) {
       this.failNext = false;
       throw new Error("Eval has failed");
     }
+    return streams.map((stream) => this.#decodeStream(stream));
   }
-  sampleToken(): Promise<number> {
-    throw new Error("the requests of these tests sample for themselves");
+  #decodeStream({ sequenceId, firstPosition, tokens, drafts, sampler }: PassStream): number[] {
+    const cells = this.cells.get(sequenceId) ?? [];
+    if (cells.length !== firstPosition) throw new Error(`position ${firstPosition} after ${cells.length} cells`);
+    const known = tokens.length - drafts;
+    cells.push(...tokens.slice(0, known));
+    this.cells.set(sequenceId, cells);
+    if (!(sampler instanceof ScriptedSampler)) return [];
+    const chosen: number[] = [];
+    for (const draft of [...tokens.slice(known), undefined]) {
+      const token = sampler.choose();
+      chosen.push(token);
+      if (token !== draft || token === endToken) break;
+      cells.push(token);
+    }
+    return chosen;
   }
-  removeTokenCellsFromSequence(sequenceId: number, start: number): boolean {
+  abort(): void {
+    this.onAbort();
+  }
+  forget(sequenceId: number, start: number): boolean {
     this.removed.push(`${sequenceId}:${start}`);
+    if (this.canRemove) this.cells.set(sequenceId, (this.cells.get(sequenceId) ?? []).slice(0, start));
     return this.canRemove;
   }
-  disposeSequence(sequenceId: number): void {
+  forgetAll(sequenceId: number): void {
     this.removed.push(`${sequenceId}:all`);
+    this.cells.delete(sequenceId);
   }
-  getSequenceKvCacheMinPosition(): number {
+  firstPosition(): number {
     return this.minPosition;
   }
-  getMemoryBreakdown() {
-    return { cpuRam: 0 };
-  }
+  close(): void {}
 }
 
 const endToken = 99;
 
-function setUp(
-  options: { slots?: number; contextTokens?: number; slidingWindowTokens?: number; turn?: ComputeTurn } = {},
-) {
-  const context = new ScriptedContext();
+interface SetUpOptions {
+  readonly slots?: number;
+  readonly contextTokens?: number;
+  readonly batchTokens?: number;
+  readonly slidingWindowTokens?: number;
+  readonly turn?: ComputeTurn;
+  readonly takesDrafts?: boolean;
+  readonly hasStates?: boolean;
+  readonly promptCache?: PromptCache;
+  readonly learned?: LearnedCosts;
+}
+
+function setUp(options: SetUpOptions = {}) {
+  const context = new ScriptedDecoder(options);
   let nowMs = 0;
   // Ten thousand tokens a second: the largest chunk is always quick enough.
   context.elapse = (tokens) => (nowMs += tokens / 10);
   const loop = new DecodeLoop({
-    context,
+    decoder: context,
     slots: options.slots ?? 1,
     contextTokens: options.contextTokens ?? 64,
-    batchTokens: 32,
+    batchTokens: options.batchTokens ?? 32,
     slidingWindowTokens: options.slidingWindowTokens ?? null,
+    threads: 1,
+    governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
+    promptCache: options.promptCache === undefined ? null : { cache: options.promptCache, modelKey: "model" },
+    learned: options.learned ?? null,
     turn: options.turn ?? new ComputeTurn(),
     nowMs: () => nowMs,
   });
   return { context, loop, advance: (ms: number) => (nowMs += ms) };
 }
 
-/** Samples the scripted tokens one after the other, then the end token. */
 function request(promptTokens: number[], script: number[], maxTokens = 1000): StreamRequest {
-  let next = 0;
   return {
     promptTokens,
     maxTokens,
-    sample: async () => script[next++] ?? endToken,
+    sampler: new ScriptedSampler(script),
     isEndOfGeneration: (token) => token === endToken,
   };
 }
@@ -186,37 +270,22 @@ describe("DecodeLoop", () => {
     expect(context.batches.at(-1)).toHaveLength(3);
   });
 
-  it("lets running streams go on while a long prompt is read in chunks", async () => {
-    const { context, loop } = setUp({ slots: 2 });
-    const long = Array.from({ length: 60 }, (_, index) => index + 100);
-    const running = collect(loop.run(request([1], [10, 11, 12, 13, 14, 15]), never));
+  it("reads a long prompt in chunks between the passes of running streams, never in one with them", async () => {
+    const { context, loop } = setUp({ slots: 2, contextTokens: 200 });
+    const long = Array.from({ length: 100 }, (_, index) => index + 100);
+    const script = Array.from({ length: 60 }, (_, index) => 10 + index);
+    const running = collect(loop.run(request([1], script), never));
     const reading = collect(loop.run(request(long, [40]), never));
-    expect(tokensOf(await running)).toEqual([10, 11, 12, 13, 14, 15]);
+    expect(tokensOf(await running)).toEqual(script);
     expect(tokensOf(await reading)).toEqual([40]);
-    for (const batch of context.batches) {
-      expect(batch.reduce((sum, added) => sum + added.tokens.length, 0)).toBeLessThanOrEqual(32);
-    }
-    expect(context.batches[1]?.map((added) => added.sequenceId)).toEqual([0, 1]);
-  });
-
-  it("never lets a running stream stand still while prompts are read, whatever their slots", async () => {
-    const { context, loop } = setUp({ slots: 3, contextTokens: 2000 });
-    const long = (first: number) => Array.from({ length: 600 }, (_, index) => first + index);
-    await loop.warmUp(1);
-    context.batches.length = 0;
-    const reading = [
-      collect(loop.run(request(long(1000), [40]), never)),
-      collect(loop.run(request(long(5000), [41]), never)),
-    ];
-    const script = Array.from({ length: 12 }, (_, index) => 10 + index);
-    expect(tokensOf(await collect(loop.run(request([1], script), never)))).toEqual(script);
-    for (const batch of context.batches.slice(0, 12)) {
-      expect(batch.map(({ sequenceId }) => sequenceId)).toEqual([0, 1, 2]);
-      expect(batch[2]?.tokens).toHaveLength(1);
-      // The two prompts share one chunk between them.
-      expect((batch[0]?.tokens.length ?? 0) + (batch[1]?.tokens.length ?? 0)).toBeLessThanOrEqual(32);
-    }
-    expect((await Promise.all(reading)).map(tokensOf)).toEqual([[40], [41]]);
+    const reads = context.batches.flatMap((batch, index) =>
+      batch.some(({ tokens }) => tokens.length > 1) ? [index] : [],
+    );
+    for (const index of reads) expect(context.batches[index]).toHaveLength(1);
+    // Twenty tokens and more come undisturbed between two chunks.
+    const gaps = reads.slice(1).map((index, at) => index - (reads[at] ?? 0) - 1);
+    expect(gaps.length).toBeGreaterThanOrEqual(2);
+    expect(Math.min(...gaps.slice(0, 2))).toBeGreaterThanOrEqual(20);
   });
 
   it("decodes nothing for a stream that was left while it waited for its compute turn", async () => {
@@ -258,7 +327,6 @@ describe("DecodeLoop", () => {
         }
       })(),
     ).rejects.toBeInstanceOf(AbandonedError);
-    await loop.idle();
     expect(context.batches.length).toBeLessThanOrEqual(4);
     expect(tokensOf(await collect(loop.run(request([1, 10, 11], [40]), never)))).toEqual([40]);
   });
@@ -290,12 +358,39 @@ describe("DecodeLoop", () => {
     expect(events[0]).toEqual({ type: "prefill", readTokens: 2, cachedTokens: 0 });
   });
 
-  it("fails a stream whose sampling fails, and only that one", async () => {
-    const { loop } = setUp({ slots: 2 });
-    const failing: StreamRequest = { ...request([1], []), sample: () => Promise.reject(new Error("no sampler")) };
-    const other = collect(loop.run(request([2], [10, 11]), never));
-    await expect(collect(loop.run(failing, never))).rejects.toThrow("no sampler");
-    expect(tokensOf(await other)).toEqual([10, 11]);
+  it("breaks a pass off when everybody in it has left, and keeps what was read before it", async () => {
+    const { context, loop } = setUp({ contextTokens: 200 });
+    const prompt = Array.from({ length: 100 }, (_, index) => index + 100);
+    await loop.warmUp(1);
+    const leaving = new AbortController();
+    const broken = deferred<void>();
+    context.onAbort = () => broken.reject(new Error("aborted"));
+    const answer = collect(loop.run(request(prompt, [10]), leaving.signal)).catch((error: unknown) => error);
+    let passes = 0;
+    context.onDecode = () => {
+      passes += 1;
+      if (passes !== 2) return;
+      context.gate = broken.promise;
+      leaving.abort();
+    };
+    expect(await answer).toBeInstanceOf(AbandonedError);
+    context.gate = Promise.resolve();
+    const again = await collect(loop.run(request(prompt, [10]), never));
+    expect(again[0]).toMatchObject({ type: "prefill", cachedTokens: 32 });
+    expect(tokensOf(again)).toEqual([10]);
+  });
+
+  it("does not break a pass off while somebody in it stays", async () => {
+    const { context, loop } = setUp({ slots: 2 });
+    let aborts = 0;
+    context.onAbort = () => (aborts += 1);
+    const leaving = new AbortController();
+    const left = collect(loop.run(request([1], [10, 11, 12]), leaving.signal)).catch((error: unknown) => error);
+    const staying = collect(loop.run(request([2], [20, 21, 22]), never));
+    context.onDecode = () => leaving.abort();
+    expect(await left).toBeInstanceOf(AbandonedError);
+    expect(tokensOf(await staying)).toEqual([20, 21, 22]);
+    expect(aborts).toBe(0);
   });
 
   it("refuses more streams than there are slots", async () => {
@@ -304,5 +399,147 @@ describe("DecodeLoop", () => {
     await first.next();
     await expect(loop.run(request([2], []), never).next()).rejects.toThrow("no free slot");
     await first.return();
+  });
+
+  describe("drafts", () => {
+    const costs: LearnedCosts = {
+      chunkTokens: 32,
+      passes: [1, 2, 4, 8, 16].map((rows) => ({ rows, ms: 10 })),
+    };
+    const phrase = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+
+    it("decodes what the text repeats many tokens at a time, and gives the same tokens", async () => {
+      const prompt = [...phrase, 50, 1, 2, 3];
+      const script = [...phrase.slice(3), 51, 52];
+      const plain = setUp({ contextTokens: 200, learned: costs });
+      const drafting = setUp({ contextTokens: 200, learned: costs, takesDrafts: true });
+      const expected = await collect(plain.loop.run(request(prompt, script), never));
+      const events = await collect(drafting.loop.run(request(prompt, script), never));
+      expect(tokensOf(events)).toEqual(tokensOf(expected));
+      expect(events.at(-1)).toEqual({ type: "end", reason: "stop" });
+      expect(drafting.context.batches.some((batch) => (batch[0]?.drafts ?? 0) > 2)).toBe(true);
+      expect(drafting.context.batches.length).toBeLessThan(plain.context.batches.length - 5);
+    });
+
+    it("counts wrong drafts as nothing: the next prompt finds just the text in the cache", async () => {
+      const prompt = [...phrase, 50, 1, 2, 3, 4, 5, 6];
+      const { context, loop } = setUp({ contextTokens: 200, learned: costs, takesDrafts: true });
+      const script = [7, 8, 60, 61, 62];
+      await collect(loop.run(request(prompt, script), never));
+      expect(context.batches.some((batch) => (batch[0]?.drafts ?? 0) > 0)).toBe(true);
+      const next = [...prompt, ...script, 70];
+      const events = await collect(loop.run(request(next, [71]), never));
+      expect(events[0]).toMatchObject({ type: "prefill", cachedTokens: prompt.length + script.length });
+    });
+
+    it("never drafts beyond max_tokens or the context", async () => {
+      const prompt = [...phrase, 50, 1, 2, 3];
+      for (const [maxTokens, contextTokens] of [
+        [3, 200],
+        [100, prompt.length + 3],
+      ] as const) {
+        const { context, loop } = setUp({ contextTokens, learned: costs, takesDrafts: true });
+        const events = await collect(loop.run(request(prompt, phrase.slice(3), maxTokens), never));
+        expect(tokensOf(events)).toEqual([4, 5, 6]);
+        expect(events.at(-1)).toEqual({ type: "end", reason: "length" });
+        expect(context.cells.get(0)?.length).toBeLessThanOrEqual(contextTokens);
+      }
+    });
+  });
+
+  describe("what several prompts share", () => {
+    const shared = Array.from({ length: 100 }, (_, index) => index + 100);
+
+    it("is read once: those that came later wait for it, copy it, and read only their own rest", async () => {
+      const { context, loop } = setUp({ slots: 4, contextTokens: 400, hasStates: true });
+      const answers = await Promise.all(
+        [1, 2, 3, 4].map((own) => collect(loop.run(request([...shared, own, own + 10], [own + 20]), never))),
+      );
+      expect(answers.map(tokensOf)).toEqual([[21], [22], [23], [24]]);
+      const read = context.batches.flat().reduce((sum, { tokens }) => sum + tokens.length, 0);
+      expect(read).toBe(shared.length + 4 * 3);
+      expect(context.copies).toHaveLength(3);
+      expect(answers.map(([first]) => first?.type === "prefill" && first.cachedTokens)).toEqual([0, 100, 100, 100]);
+    });
+
+    it("is not waited for when the one who reads it leaves", async () => {
+      const { context, loop } = setUp({ slots: 2, contextTokens: 400, hasStates: true });
+      const leaving = new AbortController();
+      context.onDecode = () => leaving.abort();
+      const left = collect(loop.run(request([...shared, 1], [10]), leaving.signal)).catch((error: unknown) => error);
+      const staying = collect(loop.run(request([...shared, 2], [20]), never));
+      expect(await left).toBeInstanceOf(AbandonedError);
+      expect(tokensOf(await staying)).toEqual([20]);
+    });
+
+    it("is read up to where they part under a sliding window, whose cells are those of the end alone", async () => {
+      const { context, loop } = setUp({ slots: 2, contextTokens: 400, hasStates: true, slidingWindowTokens: 16 });
+      const answers = await Promise.all(
+        [1, 2].map((own) => {
+          const rest = Array.from({ length: 50 }, (_, index) => own * 1000 + index);
+          return collect(loop.run(request([...shared, ...rest], [own + 20]), never));
+        }),
+      );
+      expect(answers.map(tokensOf)).toEqual([[21], [22]]);
+      expect(context.copies).toEqual(["0>1:100"]);
+    });
+  });
+
+  describe("with a prompt cache", () => {
+    const talk = (first: number) => Array.from({ length: 80 }, (_, index) => first + index);
+    const openCache = () =>
+      PromptCache.open({
+        ramBytes: 2 ** 20,
+        diskBytes: 0,
+        maxAgeMs: 1e9,
+        folder: null,
+        allocate: (sizeBytes) => ({ bytes: new Uint8Array(sizeBytes), free: () => {} }),
+        clock: new ManualClock(),
+        log: silentLogger,
+      });
+
+    it("keeps a conversation that loses its slot, and brings it back when it returns", async () => {
+      const promptCache = await openCache();
+      const { context, loop } = setUp({ contextTokens: 400, hasStates: true, promptCache });
+      await collect(loop.run(request(talk(1000), [10, 11]), never));
+      await collect(loop.run(request(talk(2000), [20]), never));
+      context.batches.length = 0;
+      const events = await collect(loop.run(request([...talk(1000), 10, 30, 31], [40]), never));
+      expect(events[0]).toMatchObject({ type: "prefill", cachedTokens: 81 });
+      expect(tokensOf(events)).toEqual([40]);
+      expect(context.batches.flat().reduce((sum, { tokens }) => sum + tokens.length, 0)).toBe(3);
+    });
+
+    it("keeps what is in the slots when the model goes, for the next time that it is loaded", async () => {
+      const promptCache = await openCache();
+      const before = setUp({ contextTokens: 400, hasStates: true, promptCache });
+      await collect(before.loop.run(request(talk(1000), [10, 11]), never));
+      await before.loop.close();
+      const after = setUp({ contextTokens: 400, hasStates: true, promptCache });
+      const events = await collect(after.loop.run(request([...talk(1000), 10, 11, 12], [40]), never));
+      expect(events[0]).toMatchObject({ type: "prefill", cachedTokens: 82 });
+    });
+
+    it("leaves alone what the slot holds anyway, and does not copy for the sake of a few tokens", async () => {
+      const promptCache = await openCache();
+      const { context, loop } = setUp({ contextTokens: 400, hasStates: true, promptCache });
+      await collect(loop.run(request(talk(1000), [10]), never));
+      await collect(loop.run(request([...talk(1000), 10, 11], [12]), never));
+      await collect(loop.run(request([...talk(1000), 13], [14]), never));
+      expect(promptCache.status()).toMatchObject({ entries: 0, hits: 0 });
+      expect(context.removed.filter((entry) => entry.endsWith("all"))).toEqual([]);
+    });
+
+    it("reads the prompt where a state is refused", async () => {
+      const promptCache = await openCache();
+      const { context, loop } = setUp({ contextTokens: 400, hasStates: true, promptCache });
+      await collect(loop.run(request(talk(1000), [10]), never));
+      await collect(loop.run(request(talk(2000), [20]), never));
+      (context.states as { load: unknown }).load = () => Promise.reject(new Error("refused"));
+      const events = await collect(loop.run(request([...talk(1000), 10], [40]), never));
+      expect(events.at(-1)).toEqual({ type: "end", reason: "stop" });
+      expect(tokensOf(events)).toEqual([40]);
+      expect(context.cells.get(0)?.slice(0, 80)).toEqual(talk(1000));
+    });
   });
 });

@@ -29,7 +29,7 @@ let files: ModelFiles;
 
 beforeAll(async () => {
   mutations = mutationsOf(readFileSync(await tinyModel("tiny-qwen2")), readFileSync(await tinyModel("tiny-llama")));
-  engine = await createLlamaEngine({ threads: 1, log: silentLogger });
+  engine = await createLlamaEngine({ threads: 1, log: silentLogger, promptCache: null });
   const { createFileProver } = (await import(proofModule)) as typeof FileProof;
   prover = createFileProver({ engineName: engine.description.name, promptLimitMs: 1000 });
   files = new ModelFiles(engine, null, { prover, memory: await FileMemory.open(null, silentLogger) });

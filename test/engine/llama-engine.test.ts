@@ -19,7 +19,7 @@ let engine: Engine;
 const loaded: LoadedModel[] = [];
 
 beforeAll(async () => {
-  engine = await createLlamaEngine({ threads: 1, log: silentLogger });
+  engine = await createLlamaEngine({ threads: 1, log: silentLogger, promptCache: null });
 });
 
 afterAll(async () => {

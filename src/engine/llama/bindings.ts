@@ -35,7 +35,8 @@ export interface NativeSampler {
 
 export interface NativeSamplerConfig {
   readonly temperature: number;
-  readonly topK: number;
+  /** Absent: all. */
+  readonly topK?: number;
   readonly topP: number;
   readonly minP: number;
   readonly seed: number;

@@ -1,14 +1,21 @@
-// The loop that keeps one context's sequences in step: each pass adds a token of every decoding stream and the next chunk
-// of every prompt to one batch, in ascending order of sequence (llama.cpp splits a batch that is not), decodes it, samples.
-// May import bindings.ts, slot-choice.ts, compute-turn.ts (types) and core/.
+// The loop that keeps one context's sequences in step: each pass decodes a token of every stream, with drafts where the text
+// repeats itself, or reads a chunk of a prompt, always by ascending sequence (llama.cpp splits a batch that is not). What is
+// in the KV cache already is never read again: a prompt begins in the slot that holds most of it, takes what another slot
+// or the prompt cache holds more, and waits where another stream is just reading the same text.
+// May import its neighbours, prompt-cache/ (types) and core/.
 import { AbandonedError } from "../../core/errors.ts";
 import type { Token } from "../engine.ts";
-import type { NativeContext } from "./bindings.ts";
+import type { PromptCache, StateLease } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
+import type { Decoder, PassStream, StreamSampler } from "./decoder.ts";
+import { chooseDraftLengths, PassCosts, type SavedPassCost } from "./pass-costs.ts";
+import { PassPlanner, smallestChunkTokens, type StreamView } from "./pass-plan.ts";
+import { PromptLookup } from "./prompt-lookup.ts";
 import { chooseSlot, commonPrefixLength } from "./slot-choice.ts";
+import type { ThreadGovernor } from "./thread-governor.ts";
 
 export interface DecodeLoopOptions {
-  readonly context: NativeContext;
+  readonly decoder: Decoder;
   readonly slots: number;
   /** Tokens that fit in one slot. */
   readonly contextTokens: number;
@@ -16,8 +23,21 @@ export interface DecodeLoopOptions {
   readonly batchTokens: number;
   /** Positions that a sliding-window layer attends to; null where every layer sees all. */
   readonly slidingWindowTokens: number | null;
+  /** Threads for this model on a quiet machine. */
+  readonly threads: number;
+  readonly governor: ThreadGovernor;
+  /** Where conversations go that lose their slot, and this model's key there; null: nowhere. */
+  readonly promptCache: { readonly cache: PromptCache; readonly modelKey: string } | null;
+  /** What this model taught when it was in memory the last time. */
+  readonly learned: LearnedCosts | null;
   readonly turn: ComputeTurn;
   readonly nowMs: () => number;
+}
+
+/** What the loop finds out about a model on this machine, for the next time that it is loaded. */
+export interface LearnedCosts {
+  readonly chunkTokens: number;
+  readonly passes: readonly SavedPassCost[];
 }
 
 export interface StreamRequest {
@@ -25,8 +45,7 @@ export interface StreamRequest {
   readonly promptTokens: readonly Token[];
   /** At least 1. */
   readonly maxTokens: number;
-  /** Draws the next token from a row of the decoded batch; `tokens` is all that came before it. */
-  sample(batchRow: number, tokens: readonly Token[]): Promise<Token>;
+  readonly sampler: StreamSampler;
   isEndOfGeneration(token: Token): boolean;
 }
 
@@ -40,36 +59,56 @@ interface Slot {
   busy: boolean;
   lastUse: number;
   cachedTokens: Token[];
+  /** Of the tokens, those of the last prompt that was read here; what follows was generated. */
+  promptTokens: number;
 }
 
 interface Stream {
   readonly request: StreamRequest;
   readonly slot: Slot;
+  readonly arrival: number;
   /** Prompt and generated tokens; those beyond `slot.cachedTokens.length` are still to be decoded. */
   readonly tokens: Token[];
-  readonly reusedTokens: number;
+  readonly lookup: PromptLookup | null;
+  /** Its state on the way from the prompt cache; null when there is none, or it is here. */
+  arriving: Promise<void> | null;
+  /** A state of this many tokens that is here and not yet in the slot. */
+  arrived: { readonly lease: StateLease; readonly tokens: Int32Array } | null;
+  isPrepared: boolean;
+  /** Of the prompt, not read by this stream. */
+  reusedTokens: number;
   generatedTokens: number;
   cancelled: boolean;
-  /** The row of the current batch whose logits choose the next token. */
-  batchRow: number | null;
   readonly events: StreamEvent[];
   failure: { readonly error: unknown } | null;
   ended: boolean;
   wake: () => void;
 }
 
-/** What a prompt chunk may take, so that a client that leaves frees its slot within a second even on a busy machine. */
-const chunkTargetMs = 500;
-const smallestChunkTokens = 16;
+interface Entry extends PassStream {
+  readonly stream: Stream;
+}
+
+/** A copy or a load costs a pass's worth of time: for fewer tokens than these, reading them is as quick. */
+const leastCopiedTokens = 32;
+/** Conversations that are shorter are read again sooner than they are found again. */
+const leastKeptTokens = 64;
+const mostDrafts = 24;
+/** The last tokens of a prompt may be others when text follows: left out where a state must match to its last token. */
+const windowMarginTokens = 8;
 
 export class DecodeLoop {
   readonly #options: DecodeLoopOptions;
   readonly #slots: Slot[];
   readonly #streams = new Set<Stream>();
+  readonly #planner: PassPlanner;
+  readonly #costs: PassCosts;
+  readonly #batchTokens: number;
+  #pass: readonly Entry[] = [];
   #running: Promise<void> = Promise.resolve();
   #isRunning = false;
+  #wakeLoop: () => void = () => {};
   #uses = 0;
-  #chunkTokens = smallestChunkTokens;
 
   constructor(options: DecodeLoopOptions) {
     this.#options = options;
@@ -78,37 +117,48 @@ export class DecodeLoop {
       busy: false,
       lastUse: 0,
       cachedTokens: [],
+      promptTokens: 0,
     }));
+    this.#batchTokens = Math.min(options.batchTokens, options.contextTokens);
+    this.#planner = new PassPlanner({
+      batchTokens: this.#batchTokens,
+      chunkTokens: options.learned?.chunkTokens ?? null,
+    });
+    this.#costs = new PassCosts(options.learned?.passes ?? []);
   }
 
   /**
    * Learns how long a prompt chunk may be on this machine, and makes the weights resident on the way (they are mapped, not
-   * read, until they are used): decodes chunks of doubling size until one takes half of what a chunk may take.
+   * read, until they are used): decodes chunks of doubling size until one takes half of what a chunk may take. Not where
+   * that is known: a request is waiting.
    */
   async warmUp(token: Token): Promise<void> {
-    const { context, contextTokens, nowMs } = this.#options;
+    const { decoder, contextTokens, nowMs, threads, learned } = this.#options;
+    if (learned !== null) return;
     const round = async (tokens: number) => {
       const startMs = nowMs();
-      context.initBatch(tokens);
-      context.addToBatch(0, 0, new Uint32Array(tokens).fill(token), Uint32Array.of(tokens - 1));
-      await context.decodeBatch();
-      context.disposeSequence(0);
+      const chunk = Array<Token>(tokens).fill(token);
+      await decoder.decode([{ sequenceId: 0, firstPosition: 0, tokens: chunk, drafts: 0, sampler: null }], threads);
+      decoder.forgetAll(0);
       return nowMs() - startMs;
     };
     await this.#options.turn.take(() => round(1));
-    for (let tokens = 0; tokens !== this.#chunkTokens && this.#chunkTokens < contextTokens;) {
-      tokens = this.#chunkTokens;
-      await this.#options.turn.take(async () => this.#fitChunk(tokens, await round(tokens)));
+    if (smallestChunkTokens > contextTokens) return;
+    for (let tokens = 0; tokens !== this.#planner.chunkTokens && this.#planner.chunkTokens < contextTokens;) {
+      tokens = this.#planner.chunkTokens;
+      await this.#options.turn.take(async () => this.#planner.read(tokens, await round(tokens)));
     }
+  }
+
+  learned(): LearnedCosts {
+    return { chunkTokens: this.#planner.chunkTokens, passes: this.#costs.save() };
   }
 
   /** Ends within a pass of the loop when the signal fires (AbandonedError) or when the iterator is returned. */
   async *run(request: StreamRequest, signal: AbortSignal): AsyncGenerator<StreamEvent, void, void> {
     if (signal.aborted) throw new AbandonedError();
     const stream = this.#open(request);
-    const onAbort = () => {
-      stream.cancelled = true;
-    };
+    const onAbort = () => this.#cancel(stream);
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       while (true) {
@@ -126,18 +176,24 @@ export class DecodeLoop {
       }
     } finally {
       signal.removeEventListener("abort", onAbort);
-      stream.cancelled = true;
+      this.#cancel(stream);
       // The slot is free only when the loop has let go of it: until then its cells may still be written.
       while (!stream.ended) await new Promise<void>((resolve) => (stream.wake = resolve));
     }
   }
 
-  /** Resolves when no pass is under way; call only when no stream is left. */
-  async idle(): Promise<void> {
+  /** Ends the loop's work: what the slots hold goes to the prompt cache. Call it only when no stream is left. */
+  async close(): Promise<void> {
     await this.#running;
+    const byUse = [...this.#slots].sort((left, right) => left.lastUse - right.lastUse);
+    // The one used last is kept last: where there is not room for all, the others make room for it.
+    await this.#options.turn.take(async () => {
+      for (const slot of byUse) await this.#keep(slot);
+    });
   }
 
   #open(request: StreamRequest): Stream {
+    const { decoder } = this.#options;
     const slot = this.#slots[chooseSlot(this.#slots, request.promptTokens)];
     if (slot === undefined) throw new Error("no free slot: more requests than slots were let through");
     slot.busy = true;
@@ -145,17 +201,23 @@ export class DecodeLoop {
     const stream: Stream = {
       request,
       slot,
+      arrival: slot.lastUse,
       tokens: [...request.promptTokens],
-      reusedTokens: this.#keepPrefix(slot, request.promptTokens),
+      lookup: decoder.takesDrafts ? new PromptLookup(request.promptTokens) : null,
+      arriving: null,
+      arrived: null,
+      isPrepared: false,
+      reusedTokens: 0,
       generatedTokens: 0,
       cancelled: false,
-      batchRow: null,
       events: [],
       failure: null,
       ended: false,
       wake: () => {},
     };
+    this.#fetch(stream);
     this.#streams.add(stream);
+    this.#wakeLoop();
     if (!this.#isRunning) {
       this.#isRunning = true;
       this.#running = this.#loop();
@@ -163,24 +225,32 @@ export class DecodeLoop {
     return stream;
   }
 
-  /** Forgets what the slot holds beyond the prompt's prefix; returns how many tokens of the prompt stay. */
-  #keepPrefix(slot: Slot, prompt: readonly Token[]): number {
-    const { context, slidingWindowTokens } = this.#options;
-    // The last prompt token is decoded again in any case: its logits choose the first token of the answer.
-    const prefix = Math.min(commonPrefixLength(slot.cachedTokens, prompt), prompt.length - 1);
-    if (prefix < slot.cachedTokens.length) {
-      const removed = prefix > 0 && context.removeTokenCellsFromSequence(slot.sequenceId, prefix, -1);
-      // Going back behind what a sliding window has dropped would compute with a hole: start afresh instead.
-      const firstPosition = removed ? context.getSequenceKvCacheMinPosition(slot.sequenceId) : -1;
-      const needsFrom = slidingWindowTokens === null ? 0 : Math.max(0, prefix - slidingWindowTokens);
-      if (!removed || firstPosition < 0 || firstPosition > needsFrom) {
-        context.disposeSequence(slot.sequenceId);
-        slot.cachedTokens = [];
-        return 0;
-      }
-      slot.cachedTokens.length = prefix;
-    }
-    return prefix;
+  #cancel(stream: Stream): void {
+    if (stream.cancelled) return;
+    stream.cancelled = true;
+    this.#wakeLoop();
+    if (this.#pass.length > 0 && this.#pass.every((entry) => entry.stream.cancelled)) this.#options.decoder.abort();
+  }
+
+  /** Sends for the prompt's state where the prompt cache holds clearly more of it than the slot does. */
+  #fetch(stream: Stream): void {
+    const { promptCache, decoder } = this.#options;
+    if (promptCache === null || decoder.states === null) return;
+    const prompt = stream.request.promptTokens;
+    const inSlots = Math.max(...this.#slots.map(({ cachedTokens }) => commonPrefixLength(cachedTokens, prompt)));
+    // The last prompt token is decoded in any case.
+    const found = promptCache.cache.find(promptCache.modelKey, prompt.slice(0, -1));
+    if (found === null || found.prefixTokens < inSlots + leastCopiedTokens) return;
+    if (found.entry.tokens.length > this.#options.contextTokens) return;
+    const { entry } = found;
+    const arrive = async () => {
+      const lease = await promptCache.cache.load(entry);
+      stream.arriving = null;
+      if (lease === null) return;
+      if (stream.ended) lease.release();
+      else stream.arrived = { lease, tokens: entry.tokens };
+    };
+    stream.arriving = arrive();
   }
 
   async #loop(): Promise<void> {
@@ -188,116 +258,303 @@ export class DecodeLoop {
       // Streams that are opened in the same tick start in the same batch.
       await Promise.resolve();
       while (this.#streams.size > 0) {
-        let batch: Stream[] = [];
+        let hasAdvanced = false;
         try {
           await this.#options.turn.take(async () => {
             // Who left while this loop waited for its turn is dropped before anything is decoded for him.
             for (const stream of this.#streams) if (stream.cancelled) this.#close(stream);
-            batch = [...this.#streams].sort((left, right) => left.slot.sequenceId - right.slot.sequenceId);
-            if (batch.length > 0) await this.#pass(batch);
+            for (const stream of this.#streams) if (stream.arriving === null) await this.#prepare(stream);
+            hasAdvanced = await this.#advance();
           });
         } catch (error) {
-          // After a failed decode nothing is known of these sequences' cells.
-          for (const stream of batch) {
-            stream.failure = { error };
-            this.#options.context.disposeSequence(stream.slot.sequenceId);
-            stream.slot.cachedTokens = [];
-            this.#close(stream);
-          }
+          this.#passFailed(error);
+          hasAdvanced = true;
         }
-        // Timers, sockets and abort signals get their turn between passes even when every await above was already settled.
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        if (hasAdvanced || this.#streams.size === 0) continue;
+        // All that is left to do waits for a state, or for a stream that does.
+        const woken = new Promise<void>((resolve) => (this.#wakeLoop = resolve));
+        await Promise.race([woken, ...[...this.#streams].flatMap(({ arriving }) => arriving ?? [])]);
       }
     } finally {
       this.#isRunning = false;
     }
   }
 
-  async #pass(streams: readonly Stream[]): Promise<void> {
-    const { context, nowMs } = this.#options;
-    const chunks = this.#share(streams);
-    const total = chunks.reduce((sum, size) => sum + size, 0);
-    context.initBatch(total);
-    streams.forEach((stream, index) => {
-      const size = chunks[index] ?? 0;
-      stream.batchRow = null;
-      if (size === 0) return;
-      const start = stream.slot.cachedTokens.length;
-      const reachesEnd = start + size === stream.tokens.length;
-      const rows = context.addToBatch(
-        stream.slot.sequenceId,
-        start,
-        Uint32Array.from(stream.tokens.slice(start, start + size)),
-        reachesEnd ? Uint32Array.of(size - 1) : new Uint32Array(0),
-      );
-      stream.batchRow = rows[0] ?? null;
-    });
-    const startMs = nowMs();
-    await context.decodeBatch();
-    this.#fitChunk(total, nowMs() - startMs);
-    streams.forEach((stream, index) => {
-      const size = chunks[index] ?? 0;
-      const start = stream.slot.cachedTokens.length;
-      for (let offset = 0; offset < size; offset++) stream.slot.cachedTokens.push(stream.tokens[start + offset] ?? 0);
-      if (stream.generatedTokens === 0) {
-        const readTokens = stream.slot.cachedTokens.length;
-        this.#emit(stream, { type: "prefill", readTokens, cachedTokens: stream.reusedTokens });
+  /** Makes the slot ready for the prompt: what is of use in it stays, what somebody may come back to is kept elsewhere. */
+  async #prepare(stream: Stream): Promise<void> {
+    if (stream.isPrepared) return;
+    stream.isPrepared = true;
+    const { slot } = stream;
+    const prompt = stream.request.promptTokens;
+    const { arrived } = stream;
+    const stays = arrived === null ? commonPrefixLength(slot.cachedTokens, prompt) : 0;
+    if (slot.cachedTokens.length - stays > slot.cachedTokens.length / 2) await this.#keep(slot);
+    if (arrived !== null) {
+      stream.arrived = null;
+      slot.cachedTokens = [];
+      try {
+        await this.#options.decoder.states?.load(slot.sequenceId, arrived.lease.bytes);
+        slot.cachedTokens = Array.from(arrived.tokens);
+      } catch {
+        // A state that is refused costs what it would have saved, no more.
+        this.#forgetAll(slot);
+      } finally {
+        arrived.lease.release();
       }
-    });
-    await Promise.all(
-      streams.map((stream) =>
-        // One stream's sampling failure is its own: its neighbours in the batch were decoded and go on.
-        this.#sampleNext(stream).catch((error: unknown) => {
-          stream.failure = { error };
-          this.#close(stream);
-        }),
-      ),
-    );
+    }
+    stream.reusedTokens = this.#keepPrefix(slot, prompt);
+    slot.promptTokens = prompt.length;
+  }
+
+  /** Copies what the slot holds to the prompt cache, if there is one and it has room. The slot may lose its end by that. */
+  async #keep(slot: Slot): Promise<void> {
+    const { promptCache, decoder } = this.#options;
+    const { states } = decoder;
+    if (promptCache === null || states === null || slot.cachedTokens.length < leastKeptTokens) return;
+    const minPrefixTokens = this.#cutToWindow(slot);
+    if (minPrefixTokens === null) return;
+    const bytes = states.bytes(slot.sequenceId);
+    const place = promptCache.cache.reserve(promptCache.modelKey, slot.cachedTokens, bytes, minPrefixTokens);
+    if (place === null) return;
+    try {
+      await states.save(slot.sequenceId, place.bytes);
+      place.keep();
+    } catch {
+      // It is a copy for later; the request that is served now does not depend on it.
+      place.discard();
+    }
   }
 
   /**
-   * How many tokens of each stream enter the batch: one of every stream that decodes, so that none stands still while
-   * another's prompt is read, and one chunk in all of the prompts, in equal parts.
+   * A state holds of a sliding window only its end: it is of use to nobody who parts from it before that. The end of an
+   * answer comes back as other tokens often enough, the prompt before it hardly ever: so the state ends there. Returns how
+   * many tokens must be the same for the state to be used; null where it would be of no use.
    */
-  #share(streams: readonly Stream[]): number[] {
-    const pending = streams.map((stream) => stream.tokens.length - stream.slot.cachedTokens.length);
-    let readers = pending.filter((tokens) => tokens > 1).length;
-    let room = Math.min(this.#chunkTokens, this.#options.batchTokens - (streams.length - readers));
-    return pending.map((tokens) => {
-      if (tokens === 1) return 1;
-      const size = Math.min(tokens, Math.ceil(room / readers));
-      readers -= 1;
-      room -= size;
-      return size;
+  #cutToWindow(slot: Slot): number | null {
+    const { decoder, slidingWindowTokens } = this.#options;
+    if (slidingWindowTokens === null || slot.cachedTokens.length <= slidingWindowTokens) return 1;
+    const end = Math.min(slot.promptTokens, slot.cachedTokens.length) - windowMarginTokens;
+    if (end < leastKeptTokens || !decoder.forget(slot.sequenceId, end)) return null;
+    slot.cachedTokens.length = end;
+    const firstPosition = decoder.firstPosition(slot.sequenceId);
+    if (firstPosition < 0 || firstPosition > Math.max(0, end - slidingWindowTokens)) {
+      this.#forgetAll(slot);
+      return null;
+    }
+    return end;
+  }
+
+  /** Forgets what the slot holds beyond the prompt's prefix; returns how many tokens of the prompt stay. */
+  #keepPrefix(slot: Slot, prompt: readonly Token[]): number {
+    const { decoder, slidingWindowTokens } = this.#options;
+    // The last prompt token is decoded again in any case: its logits choose the first token of the answer.
+    const prefix = Math.min(commonPrefixLength(slot.cachedTokens, prompt), prompt.length - 1);
+    if (prefix < slot.cachedTokens.length) {
+      const removed = prefix > 0 && decoder.forget(slot.sequenceId, prefix);
+      // Going back behind what a sliding window has dropped would compute with a hole: start afresh instead.
+      const firstPosition = removed ? decoder.firstPosition(slot.sequenceId) : -1;
+      const needsFrom = slidingWindowTokens === null ? 0 : Math.max(0, prefix - slidingWindowTokens);
+      if (!removed || firstPosition < 0 || firstPosition > needsFrom) {
+        this.#forgetAll(slot);
+        return 0;
+      }
+      slot.cachedTokens.length = prefix;
+    }
+    return prefix;
+  }
+
+  /** One pass, after what other slots have read of the same prompts was taken over. False where every stream waits. */
+  async #advance(): Promise<boolean> {
+    const streams = [...this.#streams]
+      .filter(({ isPrepared }) => isPrepared)
+      .sort((left, right) => left.slot.sequenceId - right.slot.sequenceId);
+    const views: StreamView[] = [];
+    for (const stream of streams) views.push(await this.#viewOf(stream));
+    const sizes = this.#planner.plan(views);
+    const entries = streams.flatMap((stream, index) => {
+      const size = sizes[index] ?? 0;
+      return size === 0 ? [] : [this.#entryOf(stream, size)];
+    });
+    if (entries.length === 0) return false;
+    const isDecoding = entries.every(({ stream }) => pendingTokens(stream) === 1);
+    await this.#decode(isDecoding ? this.#withDrafts(entries) : entries, isDecoding);
+    return true;
+  }
+
+  async #viewOf(stream: Stream): Promise<StreamView> {
+    const { arrival } = stream;
+    if (pendingTokens(stream) === 1) return { pendingTokens: 1, readableTokens: 1, arrival };
+    const waits = await this.#takeOver(stream);
+    const pending = pendingTokens(stream);
+    // Up to where a later stream parts from this one, so that it can take over just what they share.
+    const readable = Math.min(pending, ...this.#partings(stream).filter((tokens) => tokens > 0));
+    return { pendingTokens: pending, readableTokens: waits ? 0 : readable, arrival };
+  }
+
+  /** Copies what another slot holds of this stream's prompt; true where it pays to wait for one that reads the same now. */
+  async #takeOver(stream: Stream): Promise<boolean> {
+    const { states } = this.#options.decoder;
+    if (states === null) return false;
+    const own = stream.slot.cachedTokens.length;
+    const prompt = stream.request.promptTokens;
+    if (prompt.length - 1 - own < leastCopiedTokens) return false;
+    let donor: Slot | null = null;
+    let shared = own + leastCopiedTokens - 1;
+    for (const slot of this.#slots) {
+      if (slot === stream.slot) continue;
+      const prefix = Math.min(commonPrefixLength(slot.cachedTokens, prompt), prompt.length - 1);
+      if (prefix > shared && this.#canShare(slot, prefix)) {
+        donor = slot;
+        shared = prefix;
+      }
+    }
+    for (const other of this.#streams) {
+      if (other.arrival >= stream.arrival || other.cancelled || pendingTokens(other) === 1) continue;
+      if (commonPrefixLength(other.tokens, prompt) > shared) return true;
+    }
+    if (donor === null) return false;
+    const { sequenceId } = stream.slot;
+    try {
+      await states.copy(donor.sequenceId, sequenceId, shared);
+      stream.slot.cachedTokens = donor.cachedTokens.slice(0, shared);
+      stream.reusedTokens += shared - own;
+    } catch {
+      this.#forgetAll(stream.slot);
+      stream.reusedTokens = 0;
+    }
+    return false;
+  }
+
+  /** A sliding window's cells are those of the end: a part of such a sequence cannot be used without the rest. */
+  #canShare(slot: Slot, prefix: number): boolean {
+    const { slidingWindowTokens } = this.#options;
+    const { length } = slot.cachedTokens;
+    return slidingWindowTokens === null || length === prefix || length <= slidingWindowTokens;
+  }
+
+  /** In how many tokens this stream gets to where those part from it that wait for it. */
+  #partings(stream: Stream): number[] {
+    const { decoder, slidingWindowTokens } = this.#options;
+    if (decoder.states === null || slidingWindowTokens === null || this.#streams.size === 1) return [];
+    return [...this.#streams]
+      .filter((other) => other.arrival > stream.arrival && pendingTokens(other) > 1)
+      .map((other) => commonPrefixLength(stream.tokens, other.tokens) - stream.slot.cachedTokens.length);
+  }
+
+  #entryOf(stream: Stream, size: number): Entry {
+    const start = stream.slot.cachedTokens.length;
+    return {
+      stream,
+      sequenceId: stream.slot.sequenceId,
+      firstPosition: start,
+      tokens: stream.tokens.slice(start, start + size),
+      drafts: 0,
+      sampler: start + size === stream.tokens.length ? stream.request.sampler : null,
+    };
+  }
+
+  #withDrafts(entries: readonly Entry[]): readonly Entry[] {
+    const { contextTokens } = this.#options;
+    const room = Math.floor(this.#batchTokens / entries.length) - 1;
+    const streams = entries.map(({ stream: { lookup, request, generatedTokens, tokens } }) => ({
+      maxDraft:
+        lookup === null
+          ? 0
+          : Math.min(mostDrafts, room, request.maxTokens - generatedTokens - 1, contextTokens - tokens.length - 1),
+      acceptance: (position: number) => lookup?.acceptance(position) ?? 0,
+    }));
+    const lengths = chooseDraftLengths({ costs: this.#costs, streams, promptRows: 0 });
+    return entries.map((entry, index) => {
+      const draft = entry.stream.lookup?.draft(lengths[index] ?? 0) ?? [];
+      return draft.length === 0 ? entry : { ...entry, tokens: [...entry.tokens, ...draft], drafts: draft.length };
     });
   }
 
-  async #sampleNext(stream: Stream): Promise<void> {
-    if (stream.batchRow === null || stream.cancelled) return;
-    const token = await stream.request.sample(stream.batchRow, stream.tokens);
-    // No candidate left is the end of the text, as it is for llama-server.
-    if (token < 0 || stream.request.isEndOfGeneration(token)) {
-      this.#emit(stream, { type: "end", reason: "stop" });
-      this.#close(stream);
+  async #decode(entries: readonly Entry[], isDecoding: boolean): Promise<void> {
+    const { decoder, governor, nowMs } = this.#options;
+    const rows = entries.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    const threads = governor.threads(this.#options.threads);
+    const startMs = nowMs();
+    const startCpuMs = processCpuMs();
+    this.#pass = entries;
+    const chosen = await decoder.decode(entries, threads);
+    this.#pass = [];
+    const elapsedMs = nowMs() - startMs;
+    governor.passed({ threads, elapsedMs, cpuMs: processCpuMs() - startCpuMs });
+    if (isDecoding) {
+      this.#costs.observe(rows, elapsedMs);
+      this.#planner.decoded(elapsedMs);
+    } else this.#planner.read(rows, elapsedMs);
+    entries.forEach((entry, index) => this.#take(entry, chosen[index] ?? []));
+  }
+
+  /** Takes what a pass brought for one stream: cells in the KV cache, and tokens. */
+  #take({ stream, tokens, drafts }: Entry, chosen: readonly Token[]): void {
+    const { slot, request } = stream;
+    const known = tokens.length - drafts;
+    const right = Math.max(0, chosen.length - 1);
+    for (let offset = 0; offset < known + right; offset++) slot.cachedTokens.push(tokens[offset] ?? 0);
+    if (stream.generatedTokens === 0) {
+      this.#emit(stream, {
+        type: "prefill",
+        readTokens: Math.min(slot.cachedTokens.length, request.promptTokens.length),
+        cachedTokens: stream.reusedTokens,
+      });
+    }
+    if (stream.cancelled) return;
+    for (const token of chosen) {
+      // No candidate left is the end of the text, as it is for llama-server.
+      if (token < 0 || request.isEndOfGeneration(token)) {
+        this.#end(stream, "stop");
+        return;
+      }
+      stream.tokens.push(token);
+      stream.lookup?.push(token);
+      stream.generatedTokens += 1;
+      this.#emit(stream, { type: "token", token });
+      if (stream.generatedTokens >= request.maxTokens || stream.tokens.length >= this.#options.contextTokens) {
+        this.#end(stream, "length");
+        return;
+      }
+    }
+  }
+
+  /** After a failed pass nothing is known of its sequences' cells, but for one that was broken off: those before it stay. */
+  #passFailed(error: unknown): void {
+    const { decoder } = this.#options;
+    const entries = this.#pass;
+    this.#pass = [];
+    if (entries.length === 0) {
+      // Not a pass but what comes before it; it would fail again.
+      for (const stream of this.#streams) this.#fail(stream, error);
       return;
     }
-    stream.tokens.push(token);
-    stream.generatedTokens += 1;
-    this.#emit(stream, { type: "token", token });
-    if (stream.generatedTokens >= stream.request.maxTokens || stream.tokens.length >= this.#options.contextTokens) {
-      this.#emit(stream, { type: "end", reason: "length" });
-      this.#close(stream);
+    const wasBrokenOff = entries.every(({ stream }) => stream.cancelled);
+    for (const { stream } of entries) {
+      const { slot } = stream;
+      if (!wasBrokenOff) this.#fail(stream, error);
+      else {
+        const keeps = slot.cachedTokens.length > 0 && decoder.forget(slot.sequenceId, slot.cachedTokens.length);
+        if (!keeps) this.#forgetAll(slot);
+        this.#close(stream);
+      }
     }
   }
 
-  /**
-   * Doubles the chunk when a full one was quick, halves it when one was too slow. Powers of two, so that on a machine that
-   * is fast enough for the largest every prompt is cut at the same places.
-   */
-  #fitChunk(tokens: number, elapsedMs: number): void {
-    if (elapsedMs > chunkTargetMs) this.#chunkTokens = Math.max(smallestChunkTokens, this.#chunkTokens / 2);
-    else if (tokens >= this.#chunkTokens && elapsedMs * 2 <= chunkTargetMs && tokens * 2 <= this.#options.batchTokens)
-      this.#chunkTokens *= 2;
+  #fail(stream: Stream, error: unknown): void {
+    stream.failure = { error };
+    this.#forgetAll(stream.slot);
+    this.#close(stream);
+  }
+
+  #forgetAll(slot: Slot): void {
+    this.#options.decoder.forgetAll(slot.sequenceId);
+    slot.cachedTokens = [];
+  }
+
+  #end(stream: Stream, reason: "stop" | "length"): void {
+    this.#emit(stream, { type: "end", reason });
+    this.#close(stream);
   }
 
   #emit(stream: Stream, event: StreamEvent): void {
@@ -307,8 +564,20 @@ export class DecodeLoop {
 
   #close(stream: Stream): void {
     this.#streams.delete(stream);
+    stream.arrived?.lease.release();
+    stream.arrived = null;
     stream.slot.busy = false;
     stream.ended = true;
     stream.wake();
   }
+}
+
+/** Known and not decoded: one while it decodes, more while its prompt is read. */
+function pendingTokens(stream: Stream): number {
+  return stream.tokens.length - stream.slot.cachedTokens.length;
+}
+
+function processCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }

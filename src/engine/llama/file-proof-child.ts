@@ -21,7 +21,9 @@ import { LlamaEmbeddingModel } from "./embedding-model.ts";
 import type { ProofMessage, ProofStage, ProofTask } from "./file-proof-messages.ts";
 import { type GgufFile, readGgufFile } from "./gguf-file.ts";
 import { planWeights } from "./memory-prediction.ts";
+import { PlainDecoder } from "./plain-decoder.ts";
 import { LlamaTextModel } from "./text-model.ts";
+import { ThreadGovernor } from "./thread-governor.ts";
 
 const contextTokens = 64;
 const contextOptions = { contextTokens, slots: 1, batchTokens: contextTokens, embeddings: false, threads: 1 } as const;
@@ -140,9 +142,9 @@ function reasonIn(message: string): string {
 async function tryText(llama: Llama, model: LlamaModel, file: GgufFile, onStage: OnStage): Promise<void> {
   const context = await openContext(model, contextOptions);
   const text = new LlamaTextModel({
-    llama,
     model,
     context,
+    decoder: new PlainDecoder(llama, model, nativeContextOf(context)),
     file: file.summary,
     contextTokens,
     slots: 1,
@@ -150,6 +152,11 @@ async function tryText(llama: Llama, model: LlamaModel, file: GgufFile, onStage:
     slidingWindowTokens: file.slidingWindowTokens,
     residentBytes: 0,
     vocabularySize: file.vocabulary.tokens,
+    threads: 1,
+    governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
+    promptCache: null,
+    learned: null,
+    onLearned: () => {},
     turn: new ComputeTurn(),
   });
   onStage("prompt");

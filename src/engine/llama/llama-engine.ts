@@ -1,11 +1,14 @@
 // The engine over node-llama-cpp: starts llama.cpp's CPU backend once, predicts, loads. The prebuilt binaries only: nothing
 // is compiled or downloaded at run time. May import node-llama-cpp, its neighbours, engine.ts and core/.
 import { stat } from "node:fs/promises";
+import { cpus } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import { formatBytes } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { StateBuffer } from "../prompt-cache/held-state.ts";
+import { PromptCache, type PromptCacheOptions } from "../prompt-cache/prompt-cache.ts";
 import { wantedContextTokens } from "../context-size.ts";
 import type { Engine, EngineDescription, LoadedModel, LoadOptions, LoadSpec, ModelFileInfo } from "../engine.ts";
 import {
@@ -17,10 +20,17 @@ import {
   openModel,
 } from "./bindings.ts";
 import { ComputeTurn } from "./compute-turn.ts";
+import type { LearnedCosts } from "./decode-loop.ts";
+import type { Decoder } from "./decoder.ts";
 import { LlamaEmbeddingModel } from "./embedding-model.ts";
 import { type GgufFile, readGgufFile } from "./gguf-file.ts";
 import { MemoryPrediction, planWeights, uncountedBytes, untouchedBytes, type WeightPlan } from "./memory-prediction.ts";
+import { loadNativeAddon } from "./native-addon.ts";
+import { NativeDecoder } from "./native-decoder.ts";
+import type { NativeExports } from "./native-exports.ts";
+import { PlainDecoder } from "./plain-decoder.ts";
 import { LlamaTextModel } from "./text-model.ts";
+import { ThreadGovernor } from "./thread-governor.ts";
 
 /** Rows of a batch: llama.cpp's own default for a physical batch. */
 const batchTokens = 512;
@@ -31,10 +41,15 @@ const batchTokens = 512;
  */
 const singleThreadBelowBytes = 32 * 2 ** 20;
 
+/** What writing conversations to disk may take when the process ends. */
+const promptCacheCloseMs = 5000;
+
 export interface LlamaEngineOptions {
   /** Threads that compute; more than there are physical cores makes all of them slower. */
   readonly threads: number;
   readonly log: Logger;
+  /** Where conversations go that lose their slot; null: nowhere. */
+  readonly promptCache: Omit<PromptCacheOptions, "allocate"> | null;
 }
 
 /** Throws an Error with a one-line reason where no prebuilt binary runs on this machine. */
@@ -49,6 +64,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<En
     logger: (level, message) => {
       const text = message.trim();
       if (text === "") return;
+      if (isAbortedPass(text)) return;
       if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal) {
         // The first line says what is wrong; those behind it only that something was.
         lastError.text ||= text;
@@ -58,29 +74,63 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<En
       }
     },
   });
-  return new LlamaEngine(llama, options, lastError);
+  const addon = loadNativeAddon({ log: options.log });
+  const promptCache =
+    options.promptCache === null || addon === null
+      ? null
+      : await PromptCache.open({ ...options.promptCache, allocate: (sizeBytes) => stateBuffer(addon, sizeBytes) });
+  return new LlamaEngine(llama, options, { addon, promptCache, lastError });
+}
+
+/** What llama.cpp says of a pass that was broken off because everybody in it had left; real failures have other numbers. */
+function isAbortedPass(line: string): boolean {
+  return /graph_compute_async failed with error 1$|compute status: 1$|failed to decode, ret = 2$|removing memory module entries/.test(
+    line,
+  );
+}
+
+function stateBuffer(addon: NativeExports, sizeBytes: number): StateBuffer {
+  const buffer = addon.allocateState(sizeBytes);
+  return { bytes: new Uint8Array(buffer), free: () => addon.freeState(buffer) };
 }
 
 /** A file as it was when it was last looked at. */
 interface KnownFile {
+  /** Changes with the file. */
+  readonly identity: string;
   readonly file: GgufFile;
   readonly plan: WeightPlan;
   readonly prediction: MemoryPrediction;
+  /** What its last time in memory taught. */
+  learned: LearnedCosts | null;
+}
+
+interface EngineParts {
+  /** Null: node-llama-cpp alone, slower. */
+  readonly addon: NativeExports | null;
+  readonly promptCache: PromptCache | null;
+  readonly lastError: { text: string };
 }
 
 class LlamaEngine implements Engine {
   readonly description: EngineDescription;
+  readonly promptCache: PromptCache | null;
+  readonly #addon: NativeExports | null;
   readonly #llama: Llama;
   readonly #threads: number;
   readonly #log: Logger;
   readonly #turn = new ComputeTurn();
+  /** One for all models: what takes their cores is the same. */
+  readonly #governor = new ThreadGovernor({ nowMs: () => performance.now(), idleCpuMs });
   /** By path, until the file changes: a header with 150,000 pieces of vocabulary takes a quarter of a second to read. */
   readonly #files = new Map<string, { readonly identity: string; readonly known: Promise<KnownFile> }>();
 
   /** llama.cpp tells what is wrong with a file only in its log. */
   readonly #lastError: { text: string };
 
-  constructor(llama: Llama, options: LlamaEngineOptions, lastError: { text: string }) {
+  constructor(llama: Llama, options: LlamaEngineOptions, { addon, promptCache, lastError }: EngineParts) {
+    this.#addon = addon;
+    this.promptCache = promptCache;
     this.#lastError = lastError;
     this.#llama = llama;
     this.#threads = options.threads;
@@ -102,7 +152,8 @@ class LlamaEngine implements Engine {
   }
 
   async load(spec: LoadSpec, options: LoadOptions): Promise<LoadedModel> {
-    const { file, plan } = await this.#read(spec.path);
+    const known = await this.#read(spec.path);
+    const { file, plan } = known;
     options.signal.throwIfAborted();
     this.#log.info(
       { path: spec.path, mapped: plan.mapped, repackedBytes: plan.repackedBytes },
@@ -121,7 +172,7 @@ class LlamaEngine implements Engine {
         threads: this.#threadsFor(file.summary),
       });
       try {
-        const loaded = await this.#wrap(model, context, file, spec);
+        const loaded = await this.#wrap(model, context, known, spec);
         options.signal.throwIfAborted();
         return loaded;
       } catch (error) {
@@ -134,7 +185,8 @@ class LlamaEngine implements Engine {
     }
   }
 
-  async #wrap(model: LlamaModel, context: LlamaContext, file: GgufFile, spec: LoadSpec): Promise<LoadedModel> {
+  async #wrap(model: LlamaModel, context: LlamaContext, known: KnownFile, spec: LoadSpec): Promise<LoadedModel> {
+    const { file } = known;
     const { contextTokens } = contextOf(spec, file);
     const parts = {
       model,
@@ -147,16 +199,32 @@ class LlamaEngine implements Engine {
     if (spec.purpose === "embedding") {
       return new LlamaEmbeddingModel({ ...parts, context: embeddingContextOver(context) });
     }
+    const threads = this.#threadsFor(file.summary);
     const text = new LlamaTextModel({
       ...parts,
-      llama: this.#llama,
       context,
+      decoder: this.#decoderOver(model, context, spec.slots, threads),
       slots: spec.slots,
       batchTokens,
       slidingWindowTokens: file.slidingWindowTokens,
+      threads,
+      governor: this.#governor,
+      promptCache:
+        this.promptCache === null
+          ? null
+          : { cache: this.promptCache, modelKey: modelKey(known, spec, contextTokens, this.description.name) },
+      learned: known.learned,
+      onLearned: (learned) => (known.learned = learned),
     });
     await text.warmUp();
     return text;
+  }
+
+  #decoderOver(model: LlamaModel, context: LlamaContext, slots: number, threads: number): Decoder {
+    const native = nativeContextOf(context);
+    return this.#addon === null
+      ? new PlainDecoder(this.#llama, model, native)
+      : new NativeDecoder({ addon: this.#addon, context: native, batchTokens, slots, threads });
   }
 
   /** Puts llama.cpp's own reason in place of a bare failure. */
@@ -184,7 +252,7 @@ class LlamaEngine implements Engine {
     );
     const known = readGgufFile(path, this.#llama).then((file) => {
       const plan = planWeights(file.tensors, this.#llama.systemInfo);
-      return { file, plan, prediction: new MemoryPrediction(this.#llama, file, plan) };
+      return { file, plan, prediction: new MemoryPrediction(this.#llama, file, plan), identity, learned: null };
     });
     this.#files.set(path, { identity, known });
     return known;
@@ -197,8 +265,24 @@ class LlamaEngine implements Engine {
   async dispose(): Promise<void> {
     const known = await Promise.allSettled([...this.#files.values()].map((entry) => entry.known));
     for (const result of known) if (result.status === "fulfilled") await result.value.prediction.dispose();
+    await this.promptCache?.close(promptCacheCloseMs);
     await this.#llama.dispose();
   }
+}
+
+function idleCpuMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
+}
+
+/** Whatever changes the bytes of a saved sequence state, or what they mean. */
+function modelKey(
+  { identity, file }: KnownFile,
+  { path, slots }: LoadSpec,
+  contextTokens: number,
+  engineName: string,
+): string {
+  const flashAttention = file.insights.flashAttentionSupported ? "flash attention" : "no flash attention";
+  return [path, identity, `${slots} x ${contextTokens}`, flashAttention, "KV f16", engineName].join(" ");
 }
 
 /** The context that a spec asks for. */

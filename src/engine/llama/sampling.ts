@@ -1,45 +1,40 @@
-// A request's sampling parameters as the native sampler takes them; the built-in defaults are llama-server's.
-// May import bindings.ts and experts/.
+// A request's sampling parameters as the samplers take them; the built-in defaults are llama-server's. May import experts/.
 import type { Sampling } from "../../experts/expert.ts";
 import type { Token } from "../engine.ts";
-import type { NativeSamplerConfig } from "./bindings.ts";
 
-/** Tokens that the penalties look back on, prompt included. */
-const penaltyWindowTokens = 64;
-
-export interface SamplerPlan {
-  readonly fixed: NativeSamplerConfig;
-  /** Whether the configuration must be renewed with the latest tokens before each sample. */
-  readonly needsHistory: boolean;
+export interface SamplerSettings {
+  /** 0: the likeliest token. */
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly seed: number;
+  readonly repeatPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  /** Tokens that the penalties look back on, prompt included. */
+  readonly penaltyWindowTokens: number;
 }
 
-export function planSampling(sampling: Sampling, randomSeed: () => number): SamplerPlan {
-  const repeatPenalty = sampling.repeatPenalty ?? 1;
-  const presencePenalty = sampling.presencePenalty ?? 0;
-  const frequencyPenalty = sampling.frequencyPenalty ?? 0;
-  const needsHistory = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
+export function samplerSettings(sampling: Sampling, randomSeed: () => number): SamplerSettings {
   return {
-    fixed: {
-      temperature: sampling.temperature ?? 0.8,
-      topK: sampling.topK ?? 40,
-      topP: sampling.topP ?? 0.95,
-      minP: sampling.minP ?? 0.05,
-      seed: sampling.seed ?? randomSeed(),
-      ...(needsHistory
-        ? {
-            repeatPenalty,
-            repeatPenaltyMaxTokens: penaltyWindowTokens,
-            repeatPenaltyPresencePenalty: presencePenalty,
-            repeatPenaltyFrequencyPenalty: frequencyPenalty,
-          }
-        : {}),
-    },
-    needsHistory,
+    temperature: sampling.temperature ?? 0.8,
+    topK: sampling.topK ?? 40,
+    topP: sampling.topP ?? 0.95,
+    minP: sampling.minP ?? 0.05,
+    seed: sampling.seed ?? randomSeed(),
+    repeatPenalty: sampling.repeatPenalty ?? 1,
+    presencePenalty: sampling.presencePenalty ?? 0,
+    frequencyPenalty: sampling.frequencyPenalty ?? 0,
+    penaltyWindowTokens: 64,
   };
 }
 
-export function withHistory(plan: SamplerPlan, tokens: readonly Token[]): NativeSamplerConfig {
-  return plan.needsHistory
-    ? { ...plan.fixed, repeatPenaltyTokens: Uint32Array.from(tokens.slice(-penaltyWindowTokens)) }
-    : plan.fixed;
+export function hasPenalties(settings: SamplerSettings): boolean {
+  return settings.repeatPenalty !== 1 || settings.presencePenalty !== 0 || settings.frequencyPenalty !== 0;
+}
+
+/** The end of the prompt, as far as the penalties look back. */
+export function penaltyHistory(settings: SamplerSettings, prompt: readonly Token[]): readonly Token[] {
+  return hasPenalties(settings) ? prompt.slice(-settings.penaltyWindowTokens) : [];
 }

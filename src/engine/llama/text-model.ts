@@ -1,6 +1,6 @@
 // A loaded chat or completion model: renders prompts, feeds the decode loop, turns its tokens into text.
-// May import node-llama-cpp (types), its neighbours, engine.ts and core/.
-import type { Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
+// May import node-llama-cpp (types), its neighbours, prompt-cache/ (types), engine.ts and core/.
+import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { PublicError } from "../../core/errors.ts";
 import type {
   ChatMessage,
@@ -12,18 +12,21 @@ import type {
   TextModel,
   Token,
 } from "../engine.ts";
-import { createNativeSampler, nativeContextOf } from "./bindings.ts";
+import type { PromptCache } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
-import { DecodeLoop } from "./decode-loop.ts";
+import { DecodeLoop, type LearnedCosts } from "./decode-loop.ts";
+import type { Decoder } from "./decoder.ts";
 import { PromptRenderer } from "./prompt-renderer.ts";
-import { planSampling, withHistory } from "./sampling.ts";
+import { samplerSettings } from "./sampling.ts";
 import { StreamingDetokenizer } from "./streaming-detokenizer.ts";
+import type { ThreadGovernor } from "./thread-governor.ts";
 import { checkTokens } from "./token-check.ts";
 
 export interface LlamaTextModelParts {
-  readonly llama: Llama;
   readonly model: LlamaModel;
   readonly context: LlamaContext;
+  /** Over the context. */
+  readonly decoder: Decoder;
   readonly file: ModelFileInfo;
   readonly contextTokens: number;
   readonly slots: number;
@@ -32,6 +35,12 @@ export interface LlamaTextModelParts {
   readonly residentBytes: number;
   /** Token ids run from 0 to this, exclusive. */
   readonly vocabularySize: number;
+  readonly threads: number;
+  readonly governor: ThreadGovernor;
+  readonly promptCache: { readonly cache: PromptCache; readonly modelKey: string } | null;
+  readonly learned: LearnedCosts | null;
+  /** Told before the model goes. */
+  readonly onLearned: (learned: LearnedCosts) => void;
   readonly turn: ComputeTurn;
 }
 
@@ -51,11 +60,15 @@ export class LlamaTextModel implements TextModel {
     this.#parts = parts;
     this.#renderer = new PromptRenderer(parts.model);
     this.#loop = new DecodeLoop({
-      context: nativeContextOf(parts.context),
+      decoder: parts.decoder,
       slots: parts.slots,
       contextTokens: parts.contextTokens,
       batchTokens: parts.batchTokens,
       slidingWindowTokens: parts.slidingWindowTokens,
+      threads: parts.threads,
+      governor: parts.governor,
+      promptCache: parts.promptCache,
+      learned: parts.learned,
       turn: parts.turn,
       nowMs: () => performance.now(),
     });
@@ -75,10 +88,9 @@ export class LlamaTextModel implements TextModel {
   }
 
   async *generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, void> {
-    const { llama, model } = this.#parts;
+    const { decoder, model } = this.#parts;
     const promptTokens = this.#checkedPrompt(request);
-    const plan = planSampling(request.sampling, () => Math.floor(Math.random() * 2 ** 32));
-    const context = nativeContextOf(this.#parts.context);
+    const settings = samplerSettings(request.sampling, () => Math.floor(Math.random() * 2 ** 32));
     const startMs = performance.now();
     let firstTokenMs = startMs;
     let generatedTokens = 0;
@@ -86,17 +98,13 @@ export class LlamaTextModel implements TextModel {
     // Tokens whose text is held back: a character's first bytes.
     const unsent: Token[] = [];
     const detokenizer = new StreamingDetokenizer(model);
-    const sampler = createNativeSampler(llama, model);
+    const sampler = decoder.createSampler(settings, promptTokens);
     try {
-      sampler.applyConfig(plan.fixed);
       const stream = this.#loop.run(
         {
           promptTokens,
           maxTokens: request.maxTokens ?? Number.POSITIVE_INFINITY,
-          sample: (row, tokens) => {
-            if (plan.needsHistory) sampler.applyConfig(withHistory(plan, tokens));
-            return context.sampleToken(row, sampler);
-          },
+          sampler,
           isEndOfGeneration: (token) => model.isEogToken(token as never),
         },
         signal,
@@ -140,7 +148,9 @@ export class LlamaTextModel implements TextModel {
   }
 
   async dispose(): Promise<void> {
-    await this.#loop.idle();
+    await this.#loop.close();
+    this.#parts.onLearned(this.#loop.learned());
+    this.#parts.decoder.close();
     await this.#parts.context.dispose();
     await this.#parts.model.dispose();
   }

@@ -1,0 +1,52 @@
+// What the decode loop needs of a context: passes over an ordered batch, samplers, and a say over what is in the KV cache.
+// Interfaces only; native-decoder.ts implements them with the native addon, plain-decoder.ts without.
+import type { Token } from "../engine.ts";
+import type { SamplerSettings } from "./sampling.ts";
+
+export interface Decoder {
+  /** Whether tokens may be guessed and decoded together with the one before them. */
+  readonly takesDrafts: boolean;
+  /** Null where states cannot be copied. */
+  readonly states: SequenceStates | null;
+  /** `prompt`: what the penalties look back on. */
+  createSampler(settings: SamplerSettings, prompt: readonly Token[]): StreamSampler;
+  /**
+   * Decodes one batch of streams, given by ascending sequence, and chooses for each that has a sampler. Returns for each
+   * the drafts that proved right and the token after them; the last one is -1 where no candidate was left.
+   */
+  decode(streams: readonly PassStream[], threads: number): Promise<readonly (readonly Token[])[]>;
+  /** Breaks the pass under way off where that is possible; it rejects then. */
+  abort(): void;
+  /** Forgets cells from this position on; false where this kind of cache cannot forget a part of a sequence. */
+  forget(sequenceId: number, fromPosition: number): boolean;
+  forgetAll(sequenceId: number): void;
+  /** The first position still in the cache; above 0 where a sliding window has dropped older ones, -1 where it is empty. */
+  firstPosition(sequenceId: number): number;
+  /** Call it when no pass is under way; the context may be disposed after it. */
+  close(): void;
+}
+
+export interface PassStream {
+  readonly sequenceId: number;
+  readonly firstPosition: number;
+  /** At least one; the last `drafts` of them are guesses. */
+  readonly tokens: readonly Token[];
+  readonly drafts: number;
+  /** Null: nothing is chosen, the prompt goes on. */
+  readonly sampler: StreamSampler | null;
+}
+
+export interface StreamSampler {
+  dispose(): void;
+}
+
+/** Not while a pass is under way. */
+export interface SequenceStates {
+  /** The first `tokens` positions of one sequence become another's, whose own go. */
+  copy(fromSequenceId: number, toSequenceId: number, tokens: number): Promise<void>;
+  bytes(sequenceId: number): number;
+  /** `into` has just the size that `bytes` says. */
+  save(sequenceId: number, into: Uint8Array): Promise<void>;
+  /** Rejects where the state is refused; the sequence is empty then. */
+  load(sequenceId: number, state: Uint8Array): Promise<void>;
+}
