@@ -44,7 +44,7 @@ function nextIndex(order: Order, index: number, last: number, size: number, rand
 }
 
 /** Numbers from 0 to 1, by the mulberry32 generator. */
-function randomNumbers(seed: number): () => number {
+export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

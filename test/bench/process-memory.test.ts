@@ -6,7 +6,9 @@ import {
   mapsModels,
   modelPageBytesOf,
   readProcessMemory,
-} from "../../bench/process-memory.ts";
+  readResidentMemory,
+  residentMemoryOf,
+} from "../../bench/processes/process-memory.ts";
 
 const smaps = `7f0000000000-7f0080000000 r--s 00000000 fe:00 42    /models/phi 4 mini.gguf
 Size:            2097152 kB
@@ -45,7 +47,21 @@ describe("recorded texts", () => {
   });
 });
 
+describe("smaps_rollup", () => {
+  it("gives all resident pages and the proportional share; null where a line is missing", () => {
+    const rollup = "00400000-7ffd r--p 00000000 00:00 0 [rollup]\nRss:   2000 kB\nPss:   1500 kB\nPss_Dirty:  7 kB\n";
+    expect(residentMemoryOf(rollup)).toEqual({ rssBytes: 2000 * 1024, pssBytes: 1500 * 1024 });
+    expect(residentMemoryOf("Rss:  2000 kB\nPss_Dirty:  7 kB\n")).toBeNull();
+  });
+});
+
 describe("this process", () => {
+  it("has resident pages, its proportional share among them", () => {
+    const { rssBytes, pssBytes } = readResidentMemory(process.pid);
+    expect(pssBytes).toBeGreaterThan(2 ** 20);
+    expect(rssBytes).toBeGreaterThanOrEqual(pssBytes);
+  });
+
   it("holds memory, and a process that is not there holds none", () => {
     expect(readProcessMemory(process.pid)?.anonymousBytes).toBeGreaterThan(2 ** 20);
     expect(readProcessMemory(2 ** 30)).toBeNull();

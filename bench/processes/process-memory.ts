@@ -57,6 +57,30 @@ export function readProcessMemory(pid: number): ProcessMemory | null {
   }
 }
 
+export interface ResidentMemory {
+  /** All resident pages, shared ones whole. */
+  readonly rssBytes: number;
+  /** The same, with each shared page divided by the number of processes that share it. */
+  readonly pssBytes: number;
+}
+
+/** Of /proc/PID/smaps_rollup; null where a line is missing. */
+export function residentMemoryOf(rollup: string): ResidentMemory | null {
+  const bytesOf = (name: string) => {
+    const kilobytes = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(rollup)?.[1];
+    return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+  };
+  const [rssBytes, pssBytes] = [bytesOf("Rss"), bytesOf("Pss")];
+  return rssBytes === null || pssBytes === null ? null : { rssBytes, pssBytes };
+}
+
+/** Of a process without its children; throws where it is gone. */
+export function readResidentMemory(pid: number): ResidentMemory {
+  const memory = residentMemoryOf(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+  if (memory === null) throw new Error(`/proc/${pid}/smaps_rollup says nothing of Rss and Pss`);
+  return memory;
+}
+
 /** A process's children and theirs. */
 export function descendantsOf(pid: number): number[] {
   let text: string;

@@ -1,12 +1,12 @@
 // `swap`: experts that do not fit together, asked in turn, while the server's memory is held against its budget.
-// May import its neighbours except main.ts, command-line.ts and the reports.
-import { formatBytes } from "../src/core/bytes.ts";
-import { type Answer, ask } from "./client.ts";
-import { type MemorySample, MemorySampler, residentBytes } from "./memory-sampler.ts";
-import type { BenchModel } from "./model-set.ts";
-import { Progress, type ProgressOutput } from "./progress.ts";
-import { BenchServer, type ServerEvent } from "./server.ts";
-import { type Order, sequenceOf } from "./statistics.ts";
+// May import what stands beside this folder, except main.ts and command-line.ts.
+import { formatBytes } from "../../src/core/bytes.ts";
+import { type Generation, generate } from "../load/generation.ts";
+import type { BenchModel } from "../model-set.ts";
+import { ExpertServer, type ServerEvent } from "../processes/expert-server.ts";
+import { type MemorySample, MemorySampler, residentBytes } from "../processes/memory-sampler.ts";
+import { Progress, type ProgressOutput } from "../progress.ts";
+import { type Order, sequenceOf } from "../statistics.ts";
 
 export interface SwapOptions {
   readonly models: readonly BenchModel[];
@@ -26,7 +26,7 @@ export interface SwapResult {
   readonly idleBytes: number;
   readonly seconds: number;
   readonly samples: readonly MemorySample[];
-  readonly answers: readonly Answer[];
+  readonly answers: readonly Generation[];
   readonly events: readonly ServerEvent[];
   readonly serverEnded: boolean;
 }
@@ -34,10 +34,8 @@ export interface SwapResult {
 const eventIntervalMs = 500;
 
 export async function runSwap(options: SwapOptions, output: ProgressOutput, signal: AbortSignal): Promise<SwapResult> {
-  const server = await BenchServer.start(options);
+  const server = await ExpertServer.start({ ...options, parallel: 1 }, signal);
   const sampler = new MemorySampler(server.pid);
-  const stop = () => server.kill();
-  signal.addEventListener("abort", stop, { once: true });
   const events: ServerEvent[] = [];
   const collect = async () => {
     events.push(...(await server.newEvents().catch(() => [])));
@@ -54,7 +52,6 @@ export async function runSwap(options: SwapOptions, output: ProgressOutput, sign
   } finally {
     clearInterval(timer);
     sampler.stop();
-    signal.removeEventListener("abort", stop);
     await server.stop();
   }
 }
@@ -62,21 +59,22 @@ export async function runSwap(options: SwapOptions, output: ProgressOutput, sign
 const noSample = { atMs: 0, anonymousBytes: 0, modelPageBytes: 0, childBytes: 0 };
 
 async function askAll(
-  server: BenchServer,
+  server: ExpertServer,
   sampler: MemorySampler,
   options: SwapOptions,
   progress: Progress,
   signal: AbortSignal,
-): Promise<Answer[]> {
+): Promise<Generation[]> {
   const ids = options.models.map(({ expertId }) => expertId);
   const waiting = sequenceOf(ids, options.order, options.requests, options.seed);
-  const answers: Answer[] = [];
+  const answers: Generation[] = [];
   const client = async () => {
     for (;;) {
       const expertId = waiting.shift();
       if (expertId === undefined || signal.aborted || server.hasEnded) return;
       const prompt = promptOf(options.promptWords, options.requests - waiting.length);
-      answers.push(await ask(server.baseUrl, { expertId, prompt, maxTokens: options.maxTokens }));
+      const messages = [{ role: "user", content: prompt }] as const;
+      answers.push(await generate(server.baseUrl, { expertId, prompt: messages, maxTokens: options.maxTokens }));
       const last = sampler.samples.at(-1) ?? noSample;
       const held = `${formatBytes(residentBytes(last))} of ${formatBytes(options.budgetBytes)}`;
       progress.update(answers.length / options.requests, `${answers.length} of ${options.requests} answers, ${held}`);

@@ -1,11 +1,11 @@
 // What a swap run found, as text, and whether the budget held. Pure. May import its neighbours' types, statistics.ts,
 // plot.ts and src/core.
-import { formatBytes } from "../src/core/bytes.ts";
-import type { Answer } from "./client.ts";
-import { type MemorySample, residentBytes } from "./memory-sampler.ts";
-import { plot, table } from "./plot.ts";
-import type { ServerEvent } from "./server.ts";
-import { median, percentile } from "./statistics.ts";
+import { formatBytes } from "../../src/core/bytes.ts";
+import type { Generation } from "../load/generation.ts";
+import { plot, table } from "../plot.ts";
+import type { ServerEvent } from "../processes/expert-server.ts";
+import { type MemorySample, residentBytes } from "../processes/memory-sampler.ts";
+import { median, percentile } from "../statistics.ts";
 import type { SwapOptions, SwapResult } from "./swap.ts";
 
 /** What may be exceeded: reservations are made before memory is taken, and both are counted in pages. */
@@ -81,7 +81,7 @@ export function swapTimes(events: readonly ServerEvent[]): number[] {
   return times;
 }
 
-function expertTable(options: SwapOptions, events: readonly ServerEvent[], answers: readonly Answer[]): string {
+function expertTable(options: SwapOptions, events: readonly ServerEvent[], answers: readonly Generation[]): string {
   const rows = options.models.map(({ expertId }) => {
     const loads = events.filter(({ type, expert_id }) => type === "load_finished" && expert_id === expertId);
     const loadMs = loads.flatMap(({ load_ms }) => load_ms ?? []);
@@ -116,7 +116,7 @@ function percentOf(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-function errorsOf(failed: readonly Answer[]): string {
+function errorsOf(failed: readonly Generation[]): string {
   const counts = new Map<string, number>();
   for (const { error } of failed) counts.set(error ?? "", (counts.get(error ?? "") ?? 0) + 1);
   return [...counts].map(([error, times]) => `${times} × ${error}`).join("; ");

@@ -1,11 +1,11 @@
 // `batch`: what alternating requests for two models that do not fit together cost, against the same requests sorted.
-// May import its neighbours except main.ts and command-line.ts.
-import { ask } from "./client.ts";
-import type { BenchModel } from "./model-set.ts";
-import { table } from "./plot.ts";
-import { Progress, type ProgressOutput } from "./progress.ts";
-import { BenchServer, type ServerEvent } from "./server.ts";
-import { median } from "./statistics.ts";
+// May import swap.ts and what stands beside this folder, except main.ts and command-line.ts.
+import { generate } from "../load/generation.ts";
+import type { BenchModel } from "../model-set.ts";
+import { table } from "../plot.ts";
+import { ExpertServer, type ServerEvent } from "../processes/expert-server.ts";
+import { Progress, type ProgressOutput } from "../progress.ts";
+import { median } from "../statistics.ts";
 import { promptOf } from "./swap.ts";
 
 export interface BatchOptions {
@@ -38,9 +38,7 @@ export async function runBatch(
   output: ProgressOutput,
   signal: AbortSignal,
 ): Promise<BatchResult> {
-  const server = await BenchServer.start(options);
-  const stop = () => server.kill();
-  signal.addEventListener("abort", stop, { once: true });
+  const server = await ExpertServer.start({ ...options, parallel: 1 }, signal);
   const progress = new Progress(output, "batch");
   const runs = { alternating: [] as BatchRun[], sorted: [] as BatchRun[] };
   try {
@@ -56,29 +54,30 @@ export async function runBatch(
     }
   } finally {
     progress.end();
-    signal.removeEventListener("abort", stop);
     await server.stop();
   }
   return { options, ...runs };
 }
 
-async function oneRun(server: BenchServer, options: BatchOptions, kind: "alternating" | "sorted"): Promise<BatchRun> {
+async function oneRun(server: ExpertServer, options: BatchOptions, kind: "alternating" | "sorted"): Promise<BatchRun> {
   const [first, second] = options.models;
   const { requests, promptWords, maxTokens } = options;
-  await ask(server.baseUrl, { expertId: first.expertId, prompt: "ready?", maxTokens: 1 });
+  const ask = (expertId: string, content: string, tokens: number) =>
+    generate(server.baseUrl, { expertId, prompt: [{ role: "user", content }], maxTokens: tokens });
+  await ask(first.expertId, "ready?", 1);
   await server.newEvents();
   const startMs = performance.now();
   const answers = await Promise.all(
     Array.from({ length: 2 * requests }, (_, index) => {
       const isFirst = kind === "sorted" ? index < requests : index % 2 === 0;
       const { expertId } = isFirst ? first : second;
-      return ask(server.baseUrl, { expertId, prompt: promptOf(promptWords, index), maxTokens });
+      return ask(expertId, promptOf(promptWords, index), maxTokens);
     }),
   );
   const seconds = (performance.now() - startMs) / 1000;
   const events: ServerEvent[] = await server.newEvents();
   return {
-    tokensPerSecond: answers.reduce((sum, { tokens }) => sum + tokens, 0) / seconds,
+    tokensPerSecond: answers.reduce((sum, { generatedTokens }) => sum + generatedTokens, 0) / seconds,
     loads: events.filter(({ type }) => type === "load_finished").length,
     longestMs: answers.reduce((most, { totalMs }) => Math.max(most, totalMs), 0),
     errors: answers.filter(({ error }) => error !== null).length,

@@ -1,12 +1,10 @@
 // The benchmarks' verdicts and texts.
 import { describe, expect, it } from "vitest";
-import { batchHolds, batchRatio, type BatchRun } from "../../bench/batch.ts";
-import { serverSentEvents } from "../../bench/client.ts";
-import { readArguments, UsageError } from "../../bench/command-line.ts";
-import type { MemorySample } from "../../bench/memory-sampler.ts";
+import { batchHolds, batchRatio, type BatchRun } from "../../bench/swap/batch.ts";
+import type { MemorySample } from "../../bench/processes/memory-sampler.ts";
 import { plot, table } from "../../bench/plot.ts";
 import { Progress } from "../../bench/progress.ts";
-import { judgeMemory, swapTimes } from "../../bench/swap-report.ts";
+import { judgeMemory, swapTimes } from "../../bench/swap/swap-report.ts";
 
 const sample = (anonymousBytes: number, modelPageBytes = 0): MemorySample => ({
   atMs: 0,
@@ -65,27 +63,6 @@ describe("the verdict on batching", () => {
   });
 });
 
-describe("arguments", () => {
-  it("have defaults for each benchmark", () => {
-    expect(readArguments(["swap"])).toMatchObject({ budgetBytes: 8 * 2 ** 30, requests: 40, order: "round-robin" });
-    expect(readArguments(["batch", "--pairs", "5"])).toMatchObject({ budgetBytes: 3 * 2 ** 30, requests: 8, pairs: 5 });
-    expect(readArguments([])).toBe("help");
-  });
-
-  it.each([
-    [["swop"], /"swop" is no benchmark/],
-    [["swap", "--budget", "lots"], /--budget is "lots"; allowed: an amount/],
-    [["swap", "--order", "sorted"], /--order is "sorted"; allowed: one of round-robin, random, alternating/],
-    [["swap", "--requests", "0"], /--requests is "0"; allowed: a whole number of at least 1/],
-    [["swap", "--models", "a.gguf"], /at least two files/],
-    [["batch", "--models", "a.gguf,b.gguf,c.gguf"], /two files/],
-    [["swap", "--nonsense"], /--nonsense/],
-  ])("%j are refused", (argv, message) => {
-    expect(() => readArguments(argv)).toThrow(UsageError);
-    expect(() => readArguments(argv)).toThrow(message);
-  });
-});
-
 describe("text", () => {
   it("a plot shows the highest of each stretch, and the limit", () => {
     const text = plot([0, 10, 0, 5, 0, 0], { columns: 3, rows: 2, limit: 5, label: String });
@@ -107,18 +84,5 @@ describe("text", () => {
     for (let share = 0; share <= 1; share += 1 / 64) progress.update(share, "done");
     expect(lines).toHaveLength(11);
     expect(lines[3]).toMatch(/^swap: 3\d % done\n$/);
-  });
-});
-
-describe("a stream of events", () => {
-  it("is cut at blank lines wherever the network cut it, up to [DONE]", async () => {
-    const text = ': heartbeat\n\ndata: {"a":"á"}\n\ndata: 2\n\ndata: [DONE]\n\ndata: 3\n\n';
-    const bytes = new TextEncoder().encode(text);
-    const body = (async function* () {
-      for (let start = 0; start < bytes.length; start += 5) yield bytes.subarray(start, start + 5);
-    })();
-    const events: string[] = [];
-    for await (const event of serverSentEvents(body)) events.push(event);
-    expect(events).toEqual(['{"a":"á"}', "2"]);
   });
 });
