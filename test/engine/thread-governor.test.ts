@@ -18,7 +18,7 @@ function machine(cores: number) {
     if (isCrowded && threads > 1) state.slowPasses += 1;
     nowMs += elapsedMs;
     idleCpuMs += Math.max(0, cores - runnable) * elapsedMs;
-    governor.passed({ threads, elapsedMs, cpuMs: used * elapsedMs });
+    governor.passed({ threads, rows: 1, elapsedMs, cpuMs: used * elapsedMs });
     return threads;
   };
   const run = (passes: number, wanted = cores) => Array.from({ length: passes }, () => pass(wanted));
@@ -65,9 +65,39 @@ describe("ThreadGovernor", () => {
       const elapsedMs = threads === 2 ? 200 : 20;
       if (threads === 2) slow += 1;
       nowMs += elapsedMs;
-      governor.passed({ threads, elapsedMs, cpuMs: Math.min(threads, 1.2) * elapsedMs });
+      governor.passed({ threads, rows: 1, elapsedMs, cpuMs: Math.min(threads, 1.2) * elapsedMs });
     }
     expect(slow).toBeLessThan(20);
+  });
+
+  it("keeps all threads beside a neighbour that takes little, because fewer would be slower", () => {
+    let nowMs = 0;
+    const governor = new ThreadGovernor({ nowMs: () => nowMs, idleCpuMs: () => 0 });
+    let reduced = 0;
+    for (let pass = 0; pass < 3000; pass++) {
+      const threads = governor.threads(2);
+      if (threads === 1) reduced += 1;
+      const elapsedMs = threads === 2 ? 17 : 27;
+      nowMs += elapsedMs;
+      governor.passed({ threads, rows: 1, elapsedMs, cpuMs: elapsedMs * (threads === 2 ? 1.6 : 1) });
+    }
+    expect(reduced).toBeLessThan(40);
+  });
+
+  it("compares only passes of the same size", () => {
+    let nowMs = 0;
+    const governor = new ThreadGovernor({ nowMs: () => nowMs, idleCpuMs: () => 0 });
+    const pass = (rows: number, elapsedMs: number) => {
+      const threads = governor.threads(2);
+      nowMs += elapsedMs;
+      governor.passed({ threads, rows, elapsedMs, cpuMs: elapsedMs * (threads === 2 ? 1.2 : 1) });
+      return threads;
+    };
+    pass(1, 100);
+    // A chunk of a prompt takes longer than the crowded pass of one row, and says nothing about it.
+    expect([pass(64, 500), pass(64, 500), pass(1, 20), pass(1, 20), pass(1, 20), pass(1, 20)]).toEqual([
+      1, 1, 1, 1, 1, 1,
+    ]);
   });
 
   it("never goes below one thread, and leaves a model alone that wants just one", () => {

@@ -4,16 +4,24 @@
 
 export class ComputeTurn {
   #last: Promise<void> = Promise.resolve();
+  #steps = 0;
+
+  /** Whether a step asked for now would run at once. */
+  get isFree(): boolean {
+    return this.#steps === 0;
+  }
 
   /** Runs `step` after all steps asked for before it. */
   async take<T>(step: () => Promise<T>): Promise<T> {
     const before = this.#last;
     let done!: () => void;
     this.#last = new Promise((resolve) => (done = resolve));
+    this.#steps += 1;
     await before;
     try {
       return await step();
     } finally {
+      this.#steps -= 1;
       done();
     }
   }

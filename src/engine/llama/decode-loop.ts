@@ -26,6 +26,8 @@ export interface DecodeLoopOptions {
   /** Threads for this model on a quiet machine. */
   readonly threads: number;
   readonly governor: ThreadGovernor;
+  /** Whether a core is left for the event loop while a pass computes. */
+  readonly hasSpareCore: boolean;
   /** Where conversations go that lose their slot, and this model's key there; null: nowhere. */
   readonly promptCache: { readonly cache: PromptCache; readonly modelKey: string } | null;
   /** What this model taught when it was in memory the last time. */
@@ -101,6 +103,8 @@ export class DecodeLoop {
   readonly #options: DecodeLoopOptions;
   readonly #slots: Slot[];
   readonly #streams = new Set<Stream>();
+  /** Something has happened to them that their readers have not been told. */
+  readonly #toTell = new Set<Stream>();
   readonly #planner: PassPlanner;
   readonly #costs: PassCosts;
   readonly #batchTokens: number;
@@ -259,18 +263,31 @@ export class DecodeLoop {
       await Promise.resolve();
       while (this.#streams.size > 0) {
         let hasAdvanced = false;
+        // Another model computes first: what this one has to say is not to wait for that.
+        if (!this.#options.turn.isFree) this.#tell();
         try {
           await this.#options.turn.take(async () => {
             // Who left while this loop waited for its turn is dropped before anything is decoded for him.
             for (const stream of this.#streams) if (stream.cancelled) this.#close(stream);
-            for (const stream of this.#streams) if (stream.arriving === null) await this.#prepare(stream);
+            for (const stream of this.#streams) {
+              if (stream.arriving !== null || stream.isPrepared) continue;
+              this.#tell();
+              await this.#prepare(stream);
+            }
             hasAdvanced = await this.#advance();
           });
         } catch (error) {
           this.#passFailed(error);
           hasAdvanced = true;
         }
-        if (hasAdvanced || this.#streams.size === 0) continue;
+        if (hasAdvanced && this.#streams.size > 0) {
+          // Where all cores compute, whoever writes to sockets meanwhile takes one of them in the middle of a pass, and all
+          // threads wait for it: that costs more than to compute nothing for the moment that the writing takes.
+          if (!this.#options.hasSpareCore) await this.#tellAndYield();
+          continue;
+        }
+        this.#tell();
+        if (this.#streams.size === 0) continue;
         // All that is left to do waits for a state, or for a stream that does.
         const woken = new Promise<void>((resolve) => (this.#wakeLoop = resolve));
         await Promise.race([woken, ...[...this.#streams].flatMap(({ arriving }) => arriving ?? [])]);
@@ -282,7 +299,6 @@ export class DecodeLoop {
 
   /** Makes the slot ready for the prompt: what is of use in it stays, what somebody may come back to is kept elsewhere. */
   async #prepare(stream: Stream): Promise<void> {
-    if (stream.isPrepared) return;
     stream.isPrepared = true;
     const { slot } = stream;
     const prompt = stream.request.promptTokens;
@@ -382,13 +398,13 @@ export class DecodeLoop {
   }
 
   async #viewOf(stream: Stream): Promise<StreamView> {
-    const { arrival } = stream;
-    if (pendingTokens(stream) === 1) return { pendingTokens: 1, readableTokens: 1, arrival };
+    const { arrival, generatedTokens } = stream;
+    if (pendingTokens(stream) === 1) return { pendingTokens: 1, readableTokens: 1, generatedTokens, arrival };
     const waits = await this.#takeOver(stream);
     const pending = pendingTokens(stream);
     // Up to where a later stream parts from this one, so that it can take over just what they share.
     const readable = Math.min(pending, ...this.#partings(stream).filter((tokens) => tokens > 0));
-    return { pendingTokens: pending, readableTokens: waits ? 0 : readable, arrival };
+    return { pendingTokens: pending, readableTokens: waits ? 0 : readable, generatedTokens, arrival };
   }
 
   /** Copies what another slot holds of this stream's prompt; true where it pays to wait for one that reads the same now. */
@@ -477,10 +493,13 @@ export class DecodeLoop {
     const startMs = nowMs();
     const startCpuMs = processCpuMs();
     this.#pass = entries;
-    const chosen = await decoder.decode(entries, threads);
+    const decoding = decoder.decode(entries, threads);
+    // What the last pass brought is written to sockets while this one computes.
+    this.#tell();
+    const chosen = await decoding;
     this.#pass = [];
     const elapsedMs = nowMs() - startMs;
-    governor.passed({ threads, elapsedMs, cpuMs: processCpuMs() - startCpuMs });
+    governor.passed({ threads, rows, elapsedMs, cpuMs: processCpuMs() - startCpuMs });
     if (isDecoding) {
       this.#costs.observe(rows, elapsedMs);
       this.#planner.decoded(elapsedMs);
@@ -559,7 +578,17 @@ export class DecodeLoop {
 
   #emit(stream: Stream, event: StreamEvent): void {
     stream.events.push(event);
-    stream.wake();
+    this.#toTell.add(stream);
+  }
+
+  async #tellAndYield(): Promise<void> {
+    this.#tell();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  #tell(): void {
+    for (const stream of this.#toTell) stream.wake();
+    this.#toTell.clear();
   }
 
   #close(stream: Stream): void {
@@ -568,7 +597,7 @@ export class DecodeLoop {
     stream.arrived = null;
     stream.slot.busy = false;
     stream.ended = true;
-    stream.wake();
+    this.#toTell.add(stream);
   }
 }
 

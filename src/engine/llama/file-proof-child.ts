@@ -154,6 +154,7 @@ async function tryText(llama: Llama, model: LlamaModel, file: GgufFile, onStage:
     vocabularySize: file.vocabulary.tokens,
     threads: 1,
     governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
+    hasSpareCore: false,
     promptCache: null,
     learned: null,
     onLearned: () => {},

@@ -1,7 +1,7 @@
 // The engine over node-llama-cpp: starts llama.cpp's CPU backend once, predicts, loads. The prebuilt binaries only: nothing
 // is compiled or downloaded at run time. May import node-llama-cpp, its neighbours, engine.ts and core/.
 import { stat } from "node:fs/promises";
-import { cpus } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import { formatBytes } from "../../core/bytes.ts";
@@ -209,6 +209,7 @@ class LlamaEngine implements Engine {
       slidingWindowTokens: file.slidingWindowTokens,
       threads,
       governor: this.#governor,
+      hasSpareCore: threads < availableParallelism(),
       promptCache:
         this.promptCache === null
           ? null

@@ -10,6 +10,7 @@ export interface StreamView {
   readonly pendingTokens: number;
   /** Of the pending tokens, those that may be read now; 0 while it waits for something. */
   readonly readableTokens: number;
+  readonly generatedTokens: number;
   /** Grows with the arrival. */
   readonly arrival: number;
 }
@@ -25,10 +26,16 @@ export interface PassPlannerOptions {
 const chunkTargetMs = 500;
 export const smallestChunkTokens = 16;
 /**
- * Decode passes between two chunks while one prompt is read beside one stream or more: at most every twentieth token of a
- * running stream waits for a chunk, so that 95 of 100 come as if nobody read.
+ * Decode passes between two chunks while one prompt is read beside streams: at most every twentieth token of a running stream
+ * waits for a chunk, so that 95 of 100 come as if nobody read.
  */
 const passesBetweenChunks = 21;
+/** A stream that has not begun in earnest waits for the prompts that came with it: soon all decode in one batch. */
+const establishedTokens = 8;
+/** But it gets a token now and then. */
+const longestWaitMs = 1000;
+/** Beside streams on a slow machine, where so many passes take long, a chunk takes longer too, but not than this. */
+const longestChunkMs = 2000;
 
 export class PassPlanner {
   readonly #batchTokens: number;
@@ -36,6 +43,10 @@ export class PassPlanner {
   #readMsPerToken: number | null = null;
   #decodePasses = passesBetweenChunks;
   #decodeMs = Number.POSITIVE_INFINITY;
+  #decodePassMs = 0;
+  #lastChunkMs = 0;
+  /** Since the last decode pass. */
+  #readMs = 0;
   #chunks = 0;
 
   constructor({ batchTokens, chunkTokens }: PassPlannerOptions) {
@@ -51,8 +62,12 @@ export class PassPlanner {
   plan(streams: readonly StreamView[]): number[] {
     const decoders = streams.filter(({ pendingTokens, readableTokens }) => pendingTokens === 1 && readableTokens === 1);
     const readers = streams.filter(({ pendingTokens, readableTokens }) => pendingTokens > 1 && readableTokens > 0);
-    if (readers.length > 0 && (decoders.length === 0 || this.#isChunkDue(decoders.length, readers.length))) {
-      const sizes = this.#shareChunk(readers, this.#chunkSize(decoders.length, readers.length));
+    const established = decoders.filter(({ generatedTokens }) => generatedTokens >= establishedTokens).length;
+    const isChunkDue =
+      decoders.length === 0 ||
+      (established === 0 ? this.#readMs < longestWaitMs : this.#isChunkDue(established, readers.length));
+    if (readers.length > 0 && isChunkDue) {
+      const sizes = this.#shareChunk(readers, this.#chunkSize(established, readers.length));
       return streams.map((stream) => sizes.get(stream) ?? 0);
     }
     return streams.map(({ pendingTokens, readableTokens }) => (pendingTokens === 1 ? readableTokens : 0));
@@ -60,8 +75,10 @@ export class PassPlanner {
 
   /** A pass that decoded took so long. */
   decoded(elapsedMs: number): void {
+    this.#readMs = 0;
     this.#decodePasses += 1;
     this.#decodeMs += elapsedMs;
+    this.#decodePassMs = this.#decodePassMs * 0.9 + elapsedMs * 0.1;
   }
 
   /**
@@ -71,26 +88,39 @@ export class PassPlanner {
   read(tokens: number, elapsedMs: number): void {
     this.#decodePasses = 0;
     this.#decodeMs = 0;
+    this.#lastChunkMs = elapsedMs;
+    this.#readMs += elapsedMs;
     this.#chunks += 1;
     if (tokens >= smallestChunkTokens) {
       const latest = elapsedMs / tokens;
       this.#readMsPerToken = this.#readMsPerToken === null ? latest : this.#readMsPerToken * 0.7 + latest * 0.3;
     }
+    // Beside streams it may have been larger than a chunk alone should be.
+    if (tokens > this.#chunkTokens) return;
     if (elapsedMs > chunkTargetMs) this.#chunkTokens = Math.max(smallestChunkTokens, this.#chunkTokens / 2);
     else if (tokens >= this.#chunkTokens && elapsedMs * 2 <= chunkTargetMs && tokens * 2 <= this.#batchTokens)
       this.#chunkTokens *= 2;
   }
 
-  /** Where more prompts are read than streams decode, they get more of the time: the batch that decodes fills up sooner. */
+  /**
+   * One prompt leaves running streams nearly undisturbed. Where more are read, streams get their share of the time by
+   * number, and less than that where they are few: passes over few rows are a waste, and soon there are more to decode.
+   */
   #isChunkDue(decoders: number, readers: number): boolean {
-    return this.#decodePasses >= Math.ceil(passesBetweenChunks * Math.min(1, decoders / readers));
+    const streamsPerReader = decoders / readers;
+    return (
+      this.#decodePasses >= passesBetweenChunks / readers ** 2 &&
+      this.#decodeMs >= this.#lastChunkMs * streamsPerReader * Math.min(1, streamsPerReader)
+    );
   }
 
-  /** Beside streams that decode, a chunk takes as long as they had since the last one, for each prompt as for each stream. */
   #chunkSize(decoders: number, readers: number): number {
     if (decoders === 0 || this.#readMsPerToken === null) return this.#chunkTokens;
-    const fairTokens = Math.floor((this.#decodeMs * (readers / decoders)) / this.#readMsPerToken);
-    return Math.max(smallestChunkTokens, Math.min(this.#chunkTokens, fairTokens));
+    // As long as the streams have between two, for each prompt as for each stream.
+    const betweenMs = passesBetweenChunks * this.#decodePassMs;
+    const fairMs = Math.min(longestChunkMs, betweenMs * (readers / decoders));
+    const fairTokens = Math.floor(fairMs / this.#readMsPerToken);
+    return Math.min(this.#batchTokens, Math.max(this.#chunkTokens, fairTokens));
   }
 
   /** In turn the prompt that came first and the shortest rest begin: no prompt waits for ever, and short ones not for long. */

@@ -37,6 +37,7 @@ export interface LlamaTextModelParts {
   readonly vocabularySize: number;
   readonly threads: number;
   readonly governor: ThreadGovernor;
+  readonly hasSpareCore: boolean;
   readonly promptCache: { readonly cache: PromptCache; readonly modelKey: string } | null;
   readonly learned: LearnedCosts | null;
   /** Told before the model goes. */
@@ -67,6 +68,7 @@ export class LlamaTextModel implements TextModel {
       slidingWindowTokens: parts.slidingWindowTokens,
       threads: parts.threads,
       governor: parts.governor,
+      hasSpareCore: parts.hasSpareCore,
       promptCache: parts.promptCache,
       learned: parts.learned,
       turn: parts.turn,
