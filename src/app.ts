@@ -23,11 +23,11 @@ import { oneAtATime } from "./core/one-at-a-time.ts";
 import type { PoolEvent } from "./core/pool-event.ts";
 import { describePoolEvent } from "./core/pool-event-text.ts";
 import { packageVersion } from "./core/version.ts";
-import type { Engine } from "./engine/engine.ts";
+import type { Engine, ThreadCounts } from "./engine/engine.ts";
 import { type FileIdentity, FileMemory } from "./engine/file-memory.ts";
 import { createFileProver } from "./engine/llama/file-proof.ts";
 import { createLlamaEngine } from "./engine/llama/llama-engine.ts";
-import { ModelFiles } from "./engine/model-files.ts";
+import { ModelFiles, type ModelFileState } from "./engine/model-files.ts";
 import { stateFolderOf } from "./engine/state-folder.ts";
 import { ExpertCatalogue } from "./experts/catalogue.ts";
 import type { Expert } from "./experts/expert.ts";
@@ -35,6 +35,7 @@ import { loadManifest, missingFileAdvice, packageManifestPath } from "./experts/
 import { createHttpApp, type HttpApp, type RunningRequest } from "./http/app.ts";
 import { availableMemory, memoryReserveBytes } from "./machine/available-memory.ts";
 import {
+  coresDescription,
   memoryLimitBytes,
   processShareBytes,
   ramBudgetBytes,
@@ -42,7 +43,7 @@ import {
   recommendedThreads,
 } from "./machine/machine.ts";
 import { ownAnonymousBytes } from "./machine/memory.ts";
-import type { ModelStatus } from "./pool/pool.ts";
+import type { Lease, ModelStatus } from "./pool/pool.ts";
 import { EnginePool, type EnginePoolOptions, type PoolModel } from "./pool/model-pool.ts";
 import { createKeywordRouter } from "./routing/keyword-router.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -87,13 +88,21 @@ export interface AppOptions extends Partial<Pick<EnginePoolOptions, "quarantined
   readonly port?: number | null;
 }
 
+/** With how many threads a file's model is fastest; null where that was not measured. */
+type TunedThreads = (identity: FileIdentity) => ThreadCounts | null;
+
 /** The engine as this machine should run it; without a configuration it keeps no conversations. */
-export async function createEngine(config: AppConfig | null, log: Logger = silentLogger): Promise<Engine> {
+export async function createEngine(
+  config: AppConfig | null,
+  log: Logger = silentLogger,
+  tunedThreads: TunedThreads = () => null,
+): Promise<Engine> {
   const { cpu, cgroup } = readMachine();
   const settings = config === null ? null : promptCacheOf(config);
   if (settings !== null && settings.warning !== null) log.warn({}, settings.warning);
   return createLlamaEngine({
     threads: recommendedThreads(cpu, cgroup).threads,
+    tunedThreads,
     log,
     promptCache: settings === null ? null : { ...settings, clock: systemClock, log },
   });
@@ -110,7 +119,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
     return { ...config, server: { ...config.server, host: options.host ?? host, port: options.port ?? port } };
   };
   const started = withOverrides(loaded);
-  const shared = await createShared(started, await createEngine(started, log), log, options);
+  const shared = await createShared(started, log, options);
   const { engine, pool, files, stats, metrics } = shared;
   const running = new Set<RunningRequest>();
   const startedAtMs = systemClock.epochMs();
@@ -162,7 +171,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
   };
   let serving = createServing(started);
 
-  const configuredPool = new ConfiguredPool(pool, started, shared.ownBytes);
+  const configuredPool = new ConfiguredPool(shared, started);
   // Not waited for: the port is to answer while slow disks are looked at.
   let identities = fileIdentities(started, files);
   const warmUp = async (ids: readonly string[]) => {
@@ -244,13 +253,15 @@ interface Serving {
 /** The pool as configurations follow one another. */
 class ConfiguredPool {
   readonly #pool: EnginePool;
+  readonly #engine: Engine;
   readonly #ownBytes: number;
   /** Models that left the configuration: requests that chose one of them before may still be on their way to the pool. */
   readonly #departing = new Map<string, { readonly model: PoolModel; readonly cancelTimer: () => void }>();
   #config: AppConfig;
 
-  constructor(pool: EnginePool, config: AppConfig, ownBytes: number) {
+  constructor({ pool, engine, ownBytes }: Shared, config: AppConfig) {
     this.#pool = pool;
+    this.#engine = engine;
     this.#ownBytes = ownBytes;
     this.#config = config;
   }
@@ -281,7 +292,7 @@ class ConfiguredPool {
   #apply(): void {
     const departing = [...this.#departing.values()].map(({ model }) => model);
     this.#pool.reconfigure({
-      ...poolSettings(this.#config, this.#ownBytes),
+      ...poolSettings(this.#config, this.#ownBytes, this.#engine),
       models: [...poolModels(this.#config), ...departing],
     });
   }
@@ -310,10 +321,48 @@ export async function openChat(config: AppConfig): Promise<{
   readonly experts: readonly Expert[];
   close(): Promise<void>;
 }> {
-  const shared = await createShared(config, await createEngine(config), silentLogger);
+  const shared = await createShared(config, silentLogger);
   return {
     service: createUseCases(config, shared, silentLogger).chat,
     experts: config.experts,
+    close: () => closeShared(shared, config.server.drainTimeoutMs),
+  };
+}
+
+export interface TuningSession {
+  /** The machine, as far as it decides how many threads are best. */
+  readonly cores: string;
+  readonly mostThreads: number;
+  look(path: string): Promise<ModelFileState>;
+  /** Until it is released the model is in memory, with `mostThreads` to choose from. Rejects as the pool's. */
+  acquire(modelId: string): Promise<Lease>;
+  /** False where the disk does not keep it. */
+  remember(identity: FileIdentity, counts: ThreadCounts): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The models one at a time, as the server would load them, for the measuring of how many threads are best for each. */
+export async function openTuning(config: AppConfig): Promise<TuningSession> {
+  const machine = readMachine();
+  const { threads: most } = recommendedThreads(machine.cpu, machine.cgroup);
+  const cores = coresDescription(machine);
+  const experts = config.experts.map((expert) => ({ ...expert, keep: false }));
+  const shared = await createShared({ ...config, experts, embedder: null }, silentLogger, {
+    // Whatever was measured before: the count that is best now may be any.
+    tunedThreads: () => ({ decode: most, prefill: most }),
+  });
+  const { files, pool, memory } = shared;
+  return {
+    cores,
+    mostThreads: most,
+    look: (path) => files.look(path),
+    acquire: (modelId) => pool.acquire(modelId, { signal: new AbortController().signal, keepAliveMs: 0 }),
+    remember: async (identity, counts) => {
+      memory.rememberThreads(identity, cores, counts);
+      await memory.saved();
+      const kept = await FileMemory.open(stateFolderOf(process.env), silentLogger);
+      return isDeepStrictEqual(kept.threads(identity, cores), counts);
+    },
     close: () => closeShared(shared, config.server.drainTimeoutMs),
   };
 }
@@ -322,6 +371,7 @@ export async function openChat(config: AppConfig): Promise<{
 interface Shared {
   readonly engine: Engine;
   readonly files: ModelFiles;
+  readonly memory: FileMemory;
   readonly pool: EnginePool;
   readonly stats: RequestStats;
   readonly metrics: ReturnType<typeof createMetrics>;
@@ -333,11 +383,16 @@ interface Shared {
 
 async function createShared(
   config: AppConfig,
-  engine: Engine,
   log: Logger,
-  { quarantined = new Map(), onActivity = () => {} }: AppOptions = {},
+  { quarantined = new Map(), onActivity = () => {}, tunedThreads }: AppOptions & { tunedThreads?: TunedThreads } = {},
 ): Promise<Shared> {
   const memory = await FileMemory.open(stateFolderOf(process.env), log);
+  const cores = coresDescription(readMachine());
+  // Who measures keeps no conversations, and leaves those alone that are kept.
+  const engine =
+    tunedThreads === undefined
+      ? await createEngine(config, log, (identity) => memory.threads(identity, cores))
+      : await createEngine(null, log, tunedThreads);
   const prover = createFileProver({ engineName: engine.description.name });
   const files = new ModelFiles(engine, await missingAdvice(), { prover, memory });
   const stats = new RequestStats(systemClock);
@@ -345,7 +400,7 @@ async function createShared(
   const ownBytes = ownAnonymousBytes();
   const reserveBytes = memoryReserveBytes(memoryLimitBytes(readMachine()));
   const pool: EnginePool = new EnginePool({
-    ...poolSettings(config, ownBytes),
+    ...poolSettings(config, ownBytes, engine),
     models: poolModels(config),
     engine,
     files,
@@ -365,6 +420,7 @@ async function createShared(
   return {
     engine,
     files,
+    memory,
     pool,
     stats,
     metrics,
@@ -448,12 +504,13 @@ function levelOf(event: PoolEvent): keyof Logger {
 }
 
 /** `ownBytes`: what this process held before it loaded a model. */
-function poolSettings(config: AppConfig, ownBytes: number) {
+function poolSettings(config: AppConfig, ownBytes: number, engine: Engine) {
   const { memory, scheduling } = config;
   const budgetBytes = ramBudgetBytes(memory, readMachine()).bytes;
   return {
     budgetBytes,
-    processBytes: processShareBytes(budgetBytes, ownBytes) + promptCacheOf(config).ramBytes,
+    processBytes:
+      processShareBytes(budgetBytes, ownBytes) + (engine.promptCache === null ? 0 : promptCacheOf(config).ramBytes),
     maxLoadedExperts: memory.maxLoadedExperts,
     autoUnloadAfterMs: memory.autoUnloadAfterMs,
     loadTimeoutMs: scheduling.loadTimeoutMs,
@@ -505,7 +562,7 @@ async function describeApp(config: AppConfig, engine: Engine, files: ModelFiles)
     lines: [
       `${engine.description.name}; threads: ${threads.threads} (${threads.reason})`,
       `RAM budget: ${formatBytes(budget.bytes)} (${budget.reason})`,
-      promptCacheLine(promptCacheOf(config)),
+      engine.promptCache === null ? "prompt cache: off" : promptCacheLine(promptCacheOf(config)),
     ],
     warnings: [...unusable, ...(exposure === null ? [] : [exposure])],
   };

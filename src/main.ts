@@ -19,6 +19,9 @@ Commands
              [--json] [--config FILE] "PROMPT" | --file prompts.jsonl
   doctor     say what this machine is and whether the server would serve
              [--config FILE] [--json]
+             --tune [EXPERT…]: measure instead with how many threads each expert
+             is fastest on this machine, up to about 20 s each; the server uses
+             it from its next start
   download   fetch the experts' GGUF files named in models/manifest.json
              [EXPERT…] [--list] (see ./download-model.sh --help)
   help, --version
@@ -52,8 +55,8 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
   route: async (args) => (await import("./commands/route.ts")).route(args, parts),
   doctor: async (args) => {
     const { doctor } = await import("./commands/doctor.ts");
-    const { createEngine } = await import("./app.ts");
-    return doctor(args, { ...parts, createEngine: () => createEngine(null) });
+    const { createEngine, openTuning } = await import("./app.ts");
+    return doctor(args, { ...parts, createEngine: () => createEngine(null), openTuning });
   },
   download: async (args) => (await import("./commands/download.ts")).download(args),
   help,

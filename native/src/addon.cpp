@@ -15,12 +15,19 @@ void stopComputing(void* data) {
     environment->executor.stop();
 }
 
+/** stop(): as at the environment's end. `process.exit` does not get that far, and what exits while threads compute crashes. */
+Napi::Value stop(const Napi::CallbackInfo& info) {
+    stopComputing(&Environment::of(info.Env()));
+    return info.Env().Undefined();
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment(env);
     env.SetInstanceData<Environment>(environment);
     napi_add_env_cleanup_hook(env, stopComputing, environment);
     exports.Set("Session", Session::define(env));
     exports.Set("Sampler", Sampler::define(env));
+    exports.Set("stop", Napi::Function::New(env, stop));
     exports.Set("allocateState", Napi::Function::New(env, allocateState));
     exports.Set("freeState", Napi::Function::New(env, freeState));
     return exports;

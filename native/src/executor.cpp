@@ -10,6 +10,7 @@ Executor::Executor(Napi::Env env) {
 }
 
 Napi::Value Executor::post(Napi::Env env, std::unique_ptr<Job> job) {
+    if (stopping) throw Napi::Error::New(env, "the computing thread has ended");
     const auto promise = job->deferred.Promise();
     if (!thread.joinable()) thread = std::thread([this] { work(); });
     if (open++ == 0) napi_ref_threadsafe_function(env, settled);

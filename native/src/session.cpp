@@ -38,7 +38,17 @@ struct StreamPlan {
     /** Of the tokens, the last ones that are only guessed; -1: nothing is to be chosen after these tokens. */
     int32_t drafts;
     Sampler* sampler;
+    /** After the pass: of the token that follows. */
+    llama_pos nextPosition = 0;
 };
+
+/** Where a kind of cache cannot, JavaScript would go on with another idea of what is in it. */
+void forgetFrom(llama_context* context, llama_seq_id sequence, llama_pos position) {
+    llama_memory_t memory = llama_get_memory(context);
+    if (llama_memory_seq_rm(memory, sequence, position, -1)) return;
+    llama_memory_seq_rm(memory, sequence, -1, -1);
+    throw std::runtime_error("this model's cache cannot forget a part of a sequence");
+}
 
 class DecodeJob : public Job {
 public:
@@ -46,27 +56,72 @@ public:
     ~DecodeJob() override { session.isDecoding = false; }
 
     std::vector<StreamPlan> streams;
+    /** Passes in a row, each over the tokens that the one before it chose. */
+    int32_t passes = 1;
 
     void run() override {
-        llama_batch& batch = session.batch;
-        const int status = llama_decode(session.context, batch);
-        if (status == 1) throw std::runtime_error("the KV cache has no room for the batch");
-        if (status == 2) throw std::runtime_error("aborted");
-        if (status != 0) throw std::runtime_error("llama.cpp could not decode the batch (" + std::to_string(status) + ")");
-        for (const auto& stream : streams) choose(stream);
+        chosen.resize(streams.size());
+        decodeBatch();
+        for (size_t index = 0; index < streams.size(); index++) choose(streams[index], chosen[index]);
+        for (int32_t pass = 1; pass < passes && goesOn(); pass++) {
+            continueBatch();
+            decodeBatch();
+            for (size_t index = 0; index < streams.size(); index++) choose(streams[index], chosen[index]);
+        }
     }
 
     Napi::Value result(Napi::Env env) override {
-        auto array = Napi::Int32Array::New(env, chosen.size());
-        std::copy(chosen.begin(), chosen.end(), array.Data());
+        size_t length = 0;
+        for (const auto& tokens : chosen) length += 1 + tokens.size();
+        auto array = Napi::Int32Array::New(env, length);
+        int32_t* at = array.Data();
+        for (const auto& tokens : chosen) {
+            *at++ = static_cast<int32_t>(tokens.size());
+            at = std::copy(tokens.begin(), tokens.end(), at);
+        }
         return array;
     }
 
 private:
-    /** Appends how many tokens were chosen, then the tokens: each drafted one that proved right, and the first that is not. */
-    void choose(const StreamPlan& stream) {
-        const size_t countAt = chosen.size();
-        chosen.push_back(0);
+    void decodeBatch() {
+        const int status = llama_decode(session.context, session.batch);
+        if (status == 1) throw std::runtime_error("the KV cache has no room for the batch");
+        if (status == 2) throw std::runtime_error("aborted");
+        if (status != 0) throw std::runtime_error("llama.cpp could not decode the batch (" + std::to_string(status) + ")");
+    }
+
+    /** Whether every stream's text does. Where one has ended, JavaScript has something to do. */
+    bool goesOn() const {
+        if (session.aborted) return false;
+        for (size_t index = 0; index < streams.size(); index++) {
+            if (streams[index].drafts < 0 || chosen[index].empty()) return false;
+            const llama_token last = chosen[index].back();
+            if (last < 0 || streams[index].sampler->endsText(last)) return false;
+        }
+        return true;
+    }
+
+    /** The last chosen token of each stream becomes the batch. */
+    void continueBatch() {
+        llama_batch& batch = session.batch;
+        batch.n_tokens = 0;
+        for (size_t index = 0; index < streams.size(); index++) {
+            auto& stream = streams[index];
+            const int32_t row = batch.n_tokens++;
+            stream.firstPosition = stream.nextPosition;
+            stream.firstRow = row;
+            stream.tokens = 1;
+            stream.drafts = 0;
+            batch.token[row] = chosen[index].back();
+            batch.pos[row] = stream.firstPosition;
+            batch.n_seq_id[row] = 1;
+            batch.seq_id[row][0] = stream.sequence;
+            batch.logits[row] = 1;
+        }
+    }
+
+    /** Appends each drafted token that proved right, and the first that is not. */
+    void choose(StreamPlan& stream, std::vector<llama_token>& tokens) {
         if (stream.drafts < 0) return;
         const int32_t known = stream.tokens - stream.drafts;
         int32_t right = 0;
@@ -74,19 +129,19 @@ private:
             float* logits = llama_get_logits_ith(session.context, stream.firstRow + known - 1 + right);
             if (logits == nullptr) throw std::runtime_error("llama.cpp returned no logits");
             const llama_token token = stream.sampler->sample(logits, session.vocabularySize, session.scratch);
-            chosen.push_back(token);
+            tokens.push_back(token);
             if (token < 0 || stream.sampler->endsText(token)) break;
             stream.sampler->accept(token);
             if (right == stream.drafts || session.batch.token[stream.firstRow + known + right] != token) break;
             right++;
         }
-        chosen[countAt] = static_cast<int32_t>(chosen.size() - countAt - 1);
-        if (right < stream.drafts)
-            llama_memory_seq_rm(llama_get_memory(session.context), stream.sequence, stream.firstPosition + known + right, -1);
+        stream.nextPosition = stream.firstPosition + known + right;
+        if (right < stream.drafts) forgetFrom(session.context, stream.sequence, stream.nextPosition);
     }
 
     Session& session;
-    std::vector<int32_t> chosen;
+    /** By stream. */
+    std::vector<std::vector<llama_token>> chosen;
 };
 
 class CopyJob : public Job {
@@ -101,7 +156,7 @@ public:
         if (llama_state_seq_get_data(session.context, state.data(), sizeBytes, from) != sizeBytes ||
             llama_state_seq_set_data(session.context, state.data(), sizeBytes, to) != sizeBytes)
             throw std::runtime_error("llama.cpp could not copy a sequence");
-        llama_memory_seq_rm(llama_get_memory(session.context), to, tokens, -1);
+        forgetFrom(session.context, to, tokens);
     }
 
 private:
@@ -183,6 +238,7 @@ Session::~Session() {
 
 Napi::Function Session::define(Napi::Env env) {
     return DefineClass(env, "Session", {
+        InstanceMethod<&Session::canForgetParts>("canForgetParts"),
         InstanceMethod<&Session::setThreads>("setThreads"),
         InstanceMethod<&Session::decode>("decode"),
         InstanceMethod<&Session::abort>("abort"),
@@ -206,6 +262,13 @@ llama_seq_id Session::sequenceOf(const Napi::Value& value) const {
     return sequence;
 }
 
+// False for recurrent states, which hold the whole past in one place: no drafts and no parts of a sequence then.
+Napi::Value Session::canForgetParts(const Napi::CallbackInfo& info) {
+    checkOpen(info.Env());
+    const llama_model* model = llama_get_model(context);
+    return Napi::Boolean::New(info.Env(), !llama_model_is_recurrent(model) && !llama_model_is_hybrid(model));
+}
+
 Napi::Value Session::setThreads(const Napi::CallbackInfo& info) {
     checkOpen(info.Env());
     const int32_t threads = info[0].As<Napi::Number>().Int32Value();
@@ -214,7 +277,7 @@ Napi::Value Session::setThreads(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
 }
 
-// decode(plan: Int32Array, samplers): for each stream its sequence, first position, number of tokens, number of drafts among
+// decode(plan: Int32Array, samplers, passes): for each stream its sequence, first position, number of tokens, number of drafts among
 // them (-1: choose nothing), then the tokens. Answers with an Int32Array: for each stream a count, then as many tokens.
 Napi::Value Session::decode(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
@@ -222,6 +285,7 @@ Napi::Value Session::decode(const Napi::CallbackInfo& info) {
     if (isDecoding) throw Napi::Error::New(env, "a pass is under way");
     const auto plan = info[0].As<Napi::Int32Array>();
     const auto samplers = info[1].As<Napi::Array>();
+    const int32_t passes = info[2].As<Napi::Number>().Int32Value();
     const int32_t* values = plan.Data();
     const size_t length = plan.ElementLength();
     auto job = std::make_unique<DecodeJob>(env, *this);
@@ -229,7 +293,7 @@ Napi::Value Session::decode(const Napi::CallbackInfo& info) {
     size_t at = 0;
     for (uint32_t index = 0; at < length; index++) {
         if (length - at < 4) throw Napi::RangeError::New(env, "the plan ends within a stream");
-        StreamPlan stream{values[at], values[at + 1], batch.n_tokens, values[at + 2], values[at + 3], nullptr};
+        StreamPlan stream{values[at], values[at + 1], batch.n_tokens, values[at + 2], values[at + 3], nullptr, 0};
         at += 4;
         if (stream.sequence < 0 || stream.sequence >= sequences || stream.firstPosition < 0)
             throw Napi::RangeError::New(env, "a stream's sequence or position is out of range");
@@ -255,6 +319,8 @@ Napi::Value Session::decode(const Napi::CallbackInfo& info) {
         job->streams.push_back(stream);
     }
     if (job->streams.empty()) throw Napi::RangeError::New(env, "the plan is empty");
+    if (passes < 1 || passes > 64) throw Napi::RangeError::New(env, "passes out of range");
+    job->passes = passes;
     aborted = false;
     job->keep(info.This().As<Napi::Object>());
     return Environment::of(env).executor.post(env, std::move(job));

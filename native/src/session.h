@@ -31,6 +31,7 @@ public:
     std::atomic<bool> aborted{false};
 
 private:
+    Napi::Value canForgetParts(const Napi::CallbackInfo& info);
     Napi::Value setThreads(const Napi::CallbackInfo& info);
     Napi::Value decode(const Napi::CallbackInfo& info);
     Napi::Value abort(const Napi::CallbackInfo& info);

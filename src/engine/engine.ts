@@ -56,6 +56,26 @@ export interface EngineDescription {
   readonly systemInfo: string;
 }
 
+/** Threads that compute, by what a pass does: decoding one token at a time waits for memory, reading a prompt for the cores. */
+export interface ThreadCounts {
+  readonly decode: number;
+  readonly prefill: number;
+}
+
+/** What a calibration lets a model compute: a prompt of so many tokens, or so many tokens one after the other. */
+export interface MeasuredWork {
+  readonly kind: keyof ThreadCounts;
+  readonly threads: number;
+  /** At least 1, fewer than the context holds. */
+  readonly tokens: number;
+}
+
+export interface MeasuredTime {
+  readonly elapsedMs: number;
+  /** CPU time of this process meanwhile. */
+  readonly cpuMs: number;
+}
+
 export type LoadedModel = TextModel | EmbeddingModel;
 
 interface LoadedModelBase {
@@ -83,6 +103,11 @@ export interface TextModel extends LoadedModelBase {
    * of `return` resolves when the engine has really stopped. Throws a PublicError (400) when the prompt does not fit.
    */
   generate(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, void>;
+  /**
+   * Computes and takes the time, in a slot that is free; what it held is forgotten. Throws where none is. Null where the
+   * number of threads cannot be chosen.
+   */
+  readonly measure: ((work: MeasuredWork) => Promise<MeasuredTime>) | null;
 }
 
 export interface EmbeddingModel extends LoadedModelBase {

@@ -1,11 +1,13 @@
-// What was learnt of model files, kept on disk across restarts: which of them could be loaded, and how much memory each
-// took. One JSON file in the state folder, shared by the processes of an installation. May import file-prover.ts and core/.
+// What was learnt of model files, kept on disk across restarts: which of them could be loaded, how much memory each took,
+// and with how many threads it is fastest. One JSON file in the state folder, shared by the processes of an installation.
+// May import file-prover.ts, engine.ts (types) and core/.
 import { randomUUID } from "node:crypto";
 import { access, constants, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import type { ThreadCounts } from "./engine.ts";
 import type { FileVerdict } from "./file-prover.ts";
 
 /** The same bytes, as far as the file system tells without reading them. */
@@ -18,7 +20,7 @@ export interface FileIdentity {
 
 /** More files than this are not kept: those learnt of longest ago go first. */
 const mostFiles = 500;
-/** Of verdicts (one for each engine and purpose) and of measured needs (one for each way to load) of one file. */
+/** Of verdicts (one for each engine and purpose), measured needs (for each way to load) and threads (for each machine) of one file. */
 const mostPerFile = 32;
 const largestBytes = 16 * 2 ** 20;
 
@@ -26,11 +28,14 @@ const verdictSchema = z.union([
   z.object({ ok: z.literal(true) }),
   z.object({ ok: z.literal(false), reason: z.string().max(4000) }),
 ]);
+const threadsSchema = z.object({ decode: z.int().positive(), prefill: z.int().positive() });
 const entrySchema = z.object({
   sizeBytes: z.number(),
   modifiedMs: z.number(),
   verdicts: z.record(z.string(), verdictSchema),
   needBytes: z.record(z.string(), z.number().nonnegative()),
+  // Absent in files of the first releases.
+  threads: z.record(z.string(), threadsSchema).default({}),
 });
 const documentSchema = z.object({ version: z.literal(1), files: z.record(z.string(), entrySchema) });
 
@@ -112,6 +117,19 @@ export class FileMemory {
     });
   }
 
+  /** With how many threads this file's model is fastest; `machine` says where. Null: not measured there. */
+  threads(identity: FileIdentity, machine: string): ThreadCounts | null {
+    return this.#entryOf(identity)?.threads[machine] ?? null;
+  }
+
+  rememberThreads(identity: FileIdentity, machine: string, { decode, prefill }: ThreadCounts): void {
+    this.#change(identity, (entry) => {
+      delete entry.threads[machine];
+      entry.threads[machine] = { decode, prefill };
+      keepNewest(entry.threads);
+    });
+  }
+
   /** Resolves when all that was remembered so far is on disk, or could not be written. */
   async saved(): Promise<void> {
     while (this.#saving !== null) await this.#saving;
@@ -126,7 +144,7 @@ export class FileMemory {
     const change: Change = (entries) => {
       let entry = entries.get(file);
       if (entry?.sizeBytes !== sizeBytes || entry.modifiedMs !== modifiedMs) {
-        entry = { sizeBytes, modifiedMs, verdicts: {}, needBytes: {} };
+        entry = { sizeBytes, modifiedMs, verdicts: {}, needBytes: {}, threads: {} };
       }
       edit(entry);
       entries.delete(file);

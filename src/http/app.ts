@@ -38,7 +38,7 @@ const firstItemMs = 500;
 interface Env {
   Variables: { requestId: string; startedMs: number };
   /** The socket's side of the response; absent where no real server runs. */
-  Bindings: { outgoing?: { destroy(): unknown } };
+  Bindings: { outgoing?: { destroy(): unknown; cork(): void; uncork(): void } };
 }
 
 /** The application without a socket: a request in, a response out. */
@@ -147,6 +147,7 @@ class Exchange implements RunningRequest {
   readonly #aborted = deferred<never>();
   #stream: EventStream | null = null;
   /** The client has: nothing is written any more. */
+  #corked = false;
   #left = false;
 
   /** `running`: holds the exchange from its run to the end of its response. */
@@ -218,6 +219,7 @@ class Exchange implements RunningRequest {
       clock,
       renderError: (thrown) => errorBody(thrown, this.#errors),
       onStall: () => this.#cutOff(stallMs),
+      onWrite: () => this.#writeTogether(),
       onEnd: (outcome) => this.#end(200, outcome, reply),
     });
     this.#stream = stream;
@@ -234,6 +236,23 @@ class Exchange implements RunningRequest {
     this.#left = true;
     this.#running.delete(this);
     this.#work.abort();
+  }
+
+  /**
+   * A pass of the engine may bring several tokens of a stream, and to write to a socket costs more than all else that a
+   * token needs: what is there by the time that nothing more runs goes out in one write.
+   */
+  #writeTogether(): void {
+    // Without a server below there is no socket.
+    const outgoing = (this.#context.env as Env["Bindings"] | undefined)?.outgoing;
+    if (this.#corked || outgoing === undefined) return;
+    this.#corked = true;
+    outgoing.cork();
+    // Ticks run when no settled promise is left to act on.
+    process.nextTick(() => {
+      this.#corked = false;
+      outgoing.uncork();
+    });
   }
 
   /** Ends the connection of a reader that takes nothing; its leaving then ends the work behind the answer. */

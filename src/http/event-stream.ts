@@ -24,6 +24,8 @@ export interface EventStreamOptions {
   readonly renderError: (thrown: unknown) => unknown;
   /** The reader stalled for `stallMs`: its connection must be cut, or it holds a slot for good. */
   readonly onStall: () => void;
+  /** An item is about to be written. */
+  readonly onWrite: () => void;
   /** Called once. */
   readonly onEnd: (outcome: StreamOutcome) => void;
 }
@@ -91,7 +93,10 @@ export function eventStream(options: EventStreamOptions): EventStream {
       cancelTimer();
       // Whoever left has cancelled the stream, or is about to: nothing more can be written to it.
       if (hasLeft() || ended) return;
-      if (chunk !== undefined) controller.enqueue(chunk);
+      if (chunk !== undefined) {
+        options.onWrite();
+        controller.enqueue(chunk);
+      }
       if (outcome === undefined) {
         cancelTimer = clock.setTimer(options.stallMs, options.onStall);
         return;

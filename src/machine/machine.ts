@@ -43,6 +43,16 @@ export function recommendedThreads(cpu: Cpu, cgroup: Cgroup): ThreadRecommendati
   return { threads, reason: [plural(cores, "core"), ...notes].join(", ") };
 }
 
+/** What decides how many threads are best: machines with the same answer may share what was measured. */
+export function coresDescription({ cpu, cgroup }: Pick<Machine, "cpu" | "cgroup">): string {
+  return [
+    cpu.modelName ?? cpu.architecture,
+    `${plural(cpu.fastPhysicalCores, "core")} of ${cpu.allowed.physical}`,
+    plural(cpu.allowed.logical, "hardware thread"),
+    cgroup.cpuQuota === null ? "no quota" : `a quota of ${formatCpus(cgroup.cpuQuota.value)}`,
+  ].join(", ");
+}
+
 /** The smaller of the machine's RAM and the cgroup's memory limit, in bytes. */
 export function memoryLimitBytes(machine: Pick<Machine, "cgroup" | "memory">): number {
   return Math.min(machine.memory.totalBytes, machine.cgroup.memoryLimit?.value ?? Infinity);

@@ -31,6 +31,8 @@ function expert(id: string, file = `${id}.gguf`): Expert {
   return expertOf(id, { description: id, priority: 1, modelPath, contextTokens: 2048, parallel: 2 });
 }
 
+const noTuning = () => Promise.reject(new Error("only --tune measures"));
+
 interface JsonOutput {
   readonly serves: boolean;
   readonly findings: readonly Finding[];
@@ -48,6 +50,7 @@ async function run(
       return config;
     },
     createEngine: () => Promise.resolve(new FakeEngine()),
+    openTuning: noTuning,
     root,
     out: (part) => (text += part),
     ...changes,
@@ -79,6 +82,7 @@ describe("doctor", () => {
     const code = await doctor([], {
       loadConfig: () => configOf([expert("phi4_fast"), expert("qwen_coder")]),
       createEngine: () => Promise.resolve(new FakeEngine()),
+      openTuning: noTuning,
       root,
       out: (part) => (text += part),
     });
@@ -251,6 +255,7 @@ describe("doctor", () => {
         throw new Error("no");
       },
       createEngine: () => Promise.resolve(new FakeEngine()),
+      openTuning: noTuning,
       root,
       out: (part) => (text += part),
     };
@@ -258,6 +263,9 @@ describe("doctor", () => {
     expect(named).toBe("my.json");
     text = "";
     expect(await doctor(["--fix"], parts)).toBe(2);
-    expect(text).toMatch(/^doctor: Unknown option '--fix'.*\nUsage: doctor \[--config FILE\] \[--json\]\n$/s);
+    expect(text).toMatch(/^doctor: Unknown option '--fix'.*\nUsage: doctor \[--config FILE\] \[--json\]\n/s);
+    text = "";
+    expect(await doctor(["phi4_fast"], parts)).toBe(2);
+    expect(text).toMatch(/^doctor: "phi4_fast" is only for --tune\n/);
   });
 });

@@ -10,7 +10,14 @@ import {
   type StreamEvent,
   type StreamRequest,
 } from "../../src/engine/llama/decode-loop.ts";
-import type { Decoder, PassStream, SequenceStates, StreamSampler } from "../../src/engine/llama/decoder.ts";
+import type {
+  Decoder,
+  PassOptions,
+  PassStream,
+  SequenceStates,
+  StreamSampler,
+} from "../../src/engine/llama/decoder.ts";
+import type { ThreadCounts } from "../../src/engine/engine.ts";
 import { PromptCache } from "../../src/engine/prompt-cache/prompt-cache.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { ThreadGovernor } from "../../src/engine/llama/thread-governor.ts";
@@ -43,8 +50,11 @@ class ScriptedSampler implements StreamSampler {
 /** Keeps the tokens of each sequence as a KV cache would, and refuses what would leave a hole. */
 class ScriptedDecoder implements Decoder {
   readonly takesDrafts: boolean;
+  readonly choosesThreads = true;
   readonly states: SequenceStates | null;
   readonly batches: Added[][] = [];
+  /** Of each batch. */
+  readonly threads: number[] = [];
   readonly removed: string[] = [];
   readonly copies: string[] = [];
   readonly cells = new Map<number, number[]>();
@@ -81,7 +91,8 @@ class ScriptedDecoder implements Decoder {
   createSampler(): StreamSampler {
     throw new Error("the requests of these tests bring their own");
   }
-  async decode(streams: readonly PassStream[]): Promise<number[][]> {
+  async decode(streams: readonly PassStream[], { threads }: PassOptions): Promise<number[][]> {
+    this.threads.push(threads);
     this.batches.push(
       streams.map(({ sequenceId, firstPosition, tokens, drafts, sampler }) => ({
         sequenceId,
@@ -147,6 +158,7 @@ interface SetUpOptions {
   readonly hasSpareCore?: boolean;
   readonly promptCache?: PromptCache;
   readonly learned?: LearnedCosts;
+  readonly threads?: ThreadCounts;
 }
 
 function setUp(options: SetUpOptions = {}) {
@@ -160,7 +172,7 @@ function setUp(options: SetUpOptions = {}) {
     contextTokens: options.contextTokens ?? 64,
     batchTokens: options.batchTokens ?? 32,
     slidingWindowTokens: options.slidingWindowTokens ?? null,
-    threads: 1,
+    threads: options.threads ?? { decode: 1, prefill: 1 },
     governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
     hasSpareCore: options.hasSpareCore ?? false,
     promptCache: options.promptCache === undefined ? null : { cache: options.promptCache, modelKey: "model" },
@@ -204,6 +216,31 @@ describe("DecodeLoop", () => {
       [[3, [10]]],
       [[4, [11]]],
     ]);
+  });
+
+  it("reads prompts with one number of threads and decodes with another", async () => {
+    const { context, loop } = setUp({ threads: { decode: 2, prefill: 5 } });
+    await loop.warmUp(1);
+    expect(new Set(context.threads)).toEqual(new Set([5]));
+    context.threads.length = 0;
+    await collect(loop.run(request([1, 2, 3], [10, 11]), never));
+    expect(context.threads).toEqual([5, 2, 2]);
+  });
+
+  it("measures in a free slot that is empty, whatever it held, and never in one that is in use", async () => {
+    const { context, loop } = setUp();
+    await collect(loop.run(request([1, 2, 3], [10]), never));
+    const cells = await loop.withFreeSequence(async (sequenceId) => {
+      const before = [...(context.cells.get(sequenceId) ?? [])];
+      context.cells.set(sequenceId, [7, 7]);
+      await expect(loop.withFreeSequence(async () => {})).rejects.toThrow("no free slot");
+      return before;
+    });
+    expect(cells).toEqual([]);
+    await expect(loop.withFreeSequence(() => Promise.reject(new Error("broken")))).rejects.toThrow("broken");
+    const events = await collect(loop.run(request([1, 2, 3], [10]), never));
+    expect(events[0]).toMatchObject({ cachedTokens: 0 });
+    expect(tokensOf(events)).toEqual([10]);
   });
 
   it("stops at max_tokens and at the end of the context with reason length", async () => {
@@ -487,6 +524,68 @@ describe("DecodeLoop", () => {
       expect(answers.map(tokensOf)).toEqual([[21], [22]]);
       expect(context.copies).toEqual(["0>1:100"]);
     });
+  });
+
+  it("is not waited for, under a sliding window, once it has read beyond what is shared", async () => {
+    const { context, loop } = setUp({ slots: 2, contextTokens: 4000, hasStates: true, slidingWindowTokens: 16 });
+    const shared = Array.from({ length: 40 }, (_, index) => index + 100);
+    const rest = Array.from({ length: 2000 }, (_, index) => index + 1000);
+    const long = loop.run(request([...shared, ...rest], [10]), never);
+    await long.next();
+    await long.next();
+    await long.next();
+    const before = context.batches.length;
+    const short = await collect(loop.run(request([...shared, 1, 2], [20]), never));
+    expect(tokensOf(short)).toEqual([20]);
+    const isRead = (batch: Added[]) => batch.some(({ sequenceId, wantsLogits }) => sequenceId === 1 && wantsLogits);
+    expect(context.batches.slice(before).findIndex(isRead)).toBeLessThan(6);
+    await long.return();
+  });
+
+  it("shares even whole prompts that are the same, under a sliding window", async () => {
+    const { context, loop } = setUp({ slots: 3, contextTokens: 400, hasStates: true, slidingWindowTokens: 16 });
+    const prompt = Array.from({ length: 100 }, (_, index) => index + 100);
+    const answers = await Promise.all([1, 2, 3].map((own) => collect(loop.run(request(prompt, [own + 20]), never))));
+    expect(answers.map(tokensOf)).toEqual([[21], [22], [23]]);
+    const read = context.batches.flat().reduce((sum, { tokens }) => sum + tokens.length, 0);
+    expect(read).toBeLessThan(120);
+  });
+
+  it.each([0, 1, 2, 3, 4, 5, 6])("serves who comes %i turns after the only other one has left", async (turns) => {
+    const { loop } = setUp({ slots: 2, contextTokens: 400 });
+    const leaving = new AbortController();
+    const left = collect(loop.run(request([1, 2, 3], [10, 11, 12]), leaving.signal)).catch((error: unknown) => error);
+    leaving.abort();
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    expect(tokensOf(await collect(loop.run(request([4, 5], [20]), never)))).toEqual([20]);
+    await left;
+  });
+
+  it("ends everybody's stream when the decoder fails and cannot even forget", async () => {
+    const { context, loop } = setUp({ slots: 2 });
+    context.failNext = true;
+    context.forgetAll = () => {
+      throw new Error("cannot forget");
+    };
+    const outcomes = await Promise.allSettled([1, 2].map((own) => collect(loop.run(request([own], [10]), never))));
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  });
+
+  it("takes nothing from a long sequence for the sake of its beginning", async () => {
+    const { context, loop } = setUp({ slots: 2, contextTokens: 4000, hasStates: true });
+    const shared = Array.from({ length: 50 }, (_, index) => index + 100);
+    const rest = Array.from({ length: 1000 }, (_, index) => index + 1000);
+    const long = loop.run(
+      request(
+        [...shared, ...rest],
+        Array.from({ length: 50 }, () => 10),
+      ),
+      never,
+    );
+    while ((await long.next()).value?.type !== "token");
+    await collect(loop.run(request([...shared, 1, 2], [20]), never));
+    expect(context.copies).toEqual([]);
+    await long.return();
   });
 
   describe("with a prompt cache", () => {

@@ -42,6 +42,26 @@ describe("FileMemory", () => {
     expect(lines).toEqual([]);
   });
 
+  it("keeps how many threads are best, for each machine, also in a file that knew nothing of threads", async () => {
+    const folder = testFolder();
+    const { path: file, sizeBytes, modifiedMs } = identity;
+    const old = { sizeBytes, modifiedMs, verdicts: {}, needBytes: { k: 5 } };
+    writeFileSync(fileIn(folder), JSON.stringify({ version: 1, files: { [file]: old } }));
+    const first = await open(folder);
+    expect(first.memory.threads(identity, "2 cores")).toBeNull();
+    first.memory.rememberThreads(identity, "2 cores", { decode: 1, prefill: 2 });
+    first.memory.rememberThreads(identity, "8 cores", { decode: 6, prefill: 8 });
+    first.memory.rememberThreads(identity, "2 cores", { decode: 2, prefill: 2 });
+    await first.memory.saved();
+    const { memory, lines } = await open(folder);
+    expect(memory.threads(identity, "2 cores")).toEqual({ decode: 2, prefill: 2 });
+    expect(memory.threads(identity, "8 cores")).toEqual({ decode: 6, prefill: 8 });
+    expect(memory.threads(identity, "4 cores")).toBeNull();
+    expect(memory.threads({ ...identity, modifiedMs: 1 }, "2 cores")).toBeNull();
+    expect(memory.needBytes(identity, "k")).toBe(5);
+    expect(lines).toEqual([]);
+  });
+
   it("holds for the same path, size, time and judge alone", async () => {
     const { memory } = await open(testFolder());
     memory.rememberVerdict(identity, "engine 1", { ok: true });
@@ -93,6 +113,10 @@ describe("FileMemory", () => {
     ["another program's JSON", '{"version":1,"files":[]}'],
     ["a newer version", '{"version":2,"files":{}}'],
     ["an entry of the wrong shape", '{"version":1,"files":{"/a":{"sizeBytes":"1"}}}'],
+    [
+      "no number of threads",
+      '{"version":1,"files":{"/a":{"sizeBytes":1,"modifiedMs":1,"verdicts":{},"needBytes":{},"threads":{"m":{"decode":0,"prefill":1}}}}}',
+    ],
   ])("starts empty with one warning where the file holds %s, and replaces it", async (_, content) => {
     const folder = testFolder();
     writeFileSync(fileIn(folder), content);

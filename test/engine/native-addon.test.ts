@@ -73,6 +73,7 @@ describe("loadNativeAddon", () => {
     const exported: Record<keyof NativeExports, unknown> = {
       Session: expect.any(Function),
       Sampler: expect.any(Function),
+      stop: expect.any(Function),
       allocateState: expect.any(Function),
       freeState: expect.any(Function),
     };

@@ -167,6 +167,7 @@ describe("heartbeats", () => {
       clock,
       renderError: () => null,
       onStall: () => {},
+      onWrite: () => {},
       onEnd: () => {},
     });
     const reader = readerOf(new Response(body));
@@ -231,7 +232,7 @@ describe("a reader that is slow", () => {
         method: "POST",
         body: JSON.stringify({ messages: [{ role: "user", content: "Hi" }], stream: true }),
       }),
-      { outgoing: { destroy: () => (destroyed += 1) } },
+      { outgoing: { destroy: () => (destroyed += 1), cork: () => {}, uncork: () => {} } },
     );
     expect(response.status).toBe(200);
     for (let turn = 0; turn < 100 && services.clock.timers[0]?.delayMs !== expectedMs; turn += 1)

@@ -13,6 +13,8 @@ import type {
   LoadedModel,
   LoadOptions,
   LoadSpec,
+  MeasuredTime,
+  MeasuredWork,
   ModelFileInfo,
   RenderedPrompt,
   RenderOptions,
@@ -54,6 +56,8 @@ export interface FakeFile {
   readonly manual?: Manual;
   /** What an automatic generation says to a prompt's text. Default: the last user message, or else the whole prompt. */
   readonly reply?: (promptText: string) => string;
+  /** Default: a token a millisecond, on cores of its own. */
+  readonly measure?: (work: MeasuredWork) => MeasuredTime;
 }
 
 export interface FakeEngineOptions {
@@ -400,6 +404,11 @@ export class FakeEngine implements Engine {
       kind: "text",
       renderChat: (messages, options) => this.#render(messages, options),
       generate: (request, signal) => this.#generate(model, request, signal),
+      measure: async (work) => {
+        this.#checkUsable(model, "measure");
+        const { measure = allTheSame } = this.#path(path).file;
+        return measure(work);
+      },
       dispose: () => this.#disposeModel(model),
     };
     return model;
@@ -594,4 +603,8 @@ function unitVector(tokens: readonly Token[], dimensions: number): Float32Array 
   });
   const norm = Math.hypot(...vector);
   return vector.map((value) => value / norm);
+}
+
+function allTheSame({ threads, tokens }: MeasuredWork): MeasuredTime {
+  return { elapsedMs: tokens, cpuMs: tokens * threads };
 }

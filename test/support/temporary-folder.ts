@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 
 const make = (): string => mkdtempSync(join(tmpdir(), "gguf-experts-test-"));
-const remove = (folder: string): void => rmSync(folder, { recursive: true });
+/** What is still being written in the background may come between: then it is tried again. */
+const remove = (folder: string): void => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 20 });
 
 /** A folder for one test, asked for in the test or in `beforeEach`; removed after its `afterEach`. */
 export function testFolder(): string {

@@ -11,6 +11,11 @@ export class ComputeTurn {
     return this.#steps === 0;
   }
 
+  /** Whether the step under way is the only one that was asked for. */
+  get isAlone(): boolean {
+    return this.#steps === 1;
+  }
+
   /** Runs `step` after all steps asked for before it. */
   async take<T>(step: () => Promise<T>): Promise<T> {
     const before = this.#last;

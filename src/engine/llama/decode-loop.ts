@@ -4,12 +4,12 @@
 // or the prompt cache holds more, and waits where another stream is just reading the same text.
 // May import its neighbours, prompt-cache/ (types) and core/.
 import { AbandonedError } from "../../core/errors.ts";
-import type { Token } from "../engine.ts";
-import type { PromptCache, StateLease } from "../prompt-cache/prompt-cache.ts";
+import type { ThreadCounts, Token } from "../engine.ts";
+import type { PromptCache, Reservation, StateLease } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
 import type { Decoder, PassStream, StreamSampler } from "./decoder.ts";
 import { chooseDraftLengths, PassCosts, type SavedPassCost } from "./pass-costs.ts";
-import { PassPlanner, smallestChunkTokens, type StreamView } from "./pass-plan.ts";
+import { mostDrafts, PassPlanner, smallestChunkTokens, type StreamView } from "./pass-plan.ts";
 import { PromptLookup } from "./prompt-lookup.ts";
 import { chooseSlot, commonPrefixLength } from "./slot-choice.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
@@ -24,7 +24,7 @@ export interface DecodeLoopOptions {
   /** Positions that a sliding-window layer attends to; null where every layer sees all. */
   readonly slidingWindowTokens: number | null;
   /** Threads for this model on a quiet machine. */
-  readonly threads: number;
+  readonly threads: ThreadCounts;
   readonly governor: ThreadGovernor;
   /** Whether a core is left for the event loop while a pass computes. */
   readonly hasSpareCore: boolean;
@@ -93,9 +93,13 @@ interface Entry extends PassStream {
 
 /** A copy or a load costs a pass's worth of time: for fewer tokens than these, reading them is as quick. */
 const leastCopiedTokens = 32;
+/** Of the sequence that is copied, what must be of use. */
+const leastCopiedShare = 1 / 4;
 /** Conversations that are shorter are read again sooner than they are found again. */
 const leastKeptTokens = 64;
-const mostDrafts = 24;
+/** What passes in a row may take together: nobody sees a difference between tokens that come so close. */
+const passesTogetherMs = 3;
+const mostPassesInARow = 16;
 /** The last tokens of a prompt may be others when text follows: left out where a state must match to its last token. */
 const windowMarginTokens = 8;
 
@@ -111,6 +115,8 @@ export class DecodeLoop {
   #pass: readonly Entry[] = [];
   #running: Promise<void> = Promise.resolve();
   #isRunning = false;
+  /** Somebody came or left since the loop last looked. */
+  #isWoken = false;
   #wakeLoop: () => void = () => {};
   #uses = 0;
 
@@ -142,7 +148,8 @@ export class DecodeLoop {
     const round = async (tokens: number) => {
       const startMs = nowMs();
       const chunk = Array<Token>(tokens).fill(token);
-      await decoder.decode([{ sequenceId: 0, firstPosition: 0, tokens: chunk, drafts: 0, sampler: null }], threads);
+      const stream = { sequenceId: 0, firstPosition: 0, tokens: chunk, drafts: 0, sampler: null };
+      await decoder.decode([stream], { threads: threads.prefill, passes: 1 });
       decoder.forgetAll(0);
       return nowMs() - startMs;
     };
@@ -151,6 +158,21 @@ export class DecodeLoop {
     for (let tokens = 0; tokens !== this.#planner.chunkTokens && this.#planner.chunkTokens < contextTokens;) {
       tokens = this.#planner.chunkTokens;
       await this.#options.turn.take(async () => this.#planner.read(tokens, await round(tokens)));
+    }
+  }
+
+  /** Lets a calibration decode in an empty sequence, while no pass of any model is under way. Throws where no slot is free. */
+  async withFreeSequence<T>(work: (sequenceId: number) => Promise<T>): Promise<T> {
+    const slot = this.#slots.find(({ busy }) => !busy);
+    if (slot === undefined) throw new Error("no free slot to measure in");
+    slot.busy = true;
+    try {
+      return await this.#options.turn.take(async () => {
+        this.#forgetAll(slot);
+        return work(slot.sequenceId).finally(() => this.#forgetAll(slot));
+      });
+    } finally {
+      slot.busy = false;
     }
   }
 
@@ -221,7 +243,7 @@ export class DecodeLoop {
     };
     this.#fetch(stream);
     this.#streams.add(stream);
-    this.#wakeLoop();
+    this.#wake();
     if (!this.#isRunning) {
       this.#isRunning = true;
       this.#running = this.#loop();
@@ -232,8 +254,13 @@ export class DecodeLoop {
   #cancel(stream: Stream): void {
     if (stream.cancelled) return;
     stream.cancelled = true;
-    this.#wakeLoop();
+    this.#wake();
     if (this.#pass.length > 0 && this.#pass.every((entry) => entry.stream.cancelled)) this.#options.decoder.abort();
+  }
+
+  #wake(): void {
+    this.#isWoken = true;
+    this.#wakeLoop();
   }
 
   /** Sends for the prompt's state where the prompt cache holds clearly more of it than the slot does. */
@@ -263,6 +290,7 @@ export class DecodeLoop {
       await Promise.resolve();
       while (this.#streams.size > 0) {
         let hasAdvanced = false;
+        this.#isWoken = false;
         // Another model computes first: what this one has to say is not to wait for that.
         if (!this.#options.turn.isFree) this.#tell();
         try {
@@ -272,12 +300,16 @@ export class DecodeLoop {
             for (const stream of this.#streams) {
               if (stream.arriving !== null || stream.isPrepared) continue;
               this.#tell();
-              await this.#prepare(stream);
+              await this.#prepare(stream).catch((error: unknown) => this.#fail(stream, error));
             }
             hasAdvanced = await this.#advance();
           });
         } catch (error) {
-          this.#passFailed(error);
+          try {
+            this.#passFailed(error);
+          } catch {
+            // Their streams have ended; what is left in the cache is found out by who uses it next.
+          }
           hasAdvanced = true;
         }
         if (hasAdvanced && this.#streams.size > 0) {
@@ -289,6 +321,7 @@ export class DecodeLoop {
         this.#tell();
         if (this.#streams.size === 0) continue;
         // All that is left to do waits for a state, or for a stream that does.
+        if (this.#isWoken) continue;
         const woken = new Promise<void>((resolve) => (this.#wakeLoop = resolve));
         await Promise.race([woken, ...[...this.#streams].flatMap(({ arriving }) => arriving ?? [])]);
       }
@@ -327,17 +360,18 @@ export class DecodeLoop {
     const { promptCache, decoder } = this.#options;
     const { states } = decoder;
     if (promptCache === null || states === null || slot.cachedTokens.length < leastKeptTokens) return;
-    const minPrefixTokens = this.#cutToWindow(slot);
-    if (minPrefixTokens === null) return;
-    const bytes = states.bytes(slot.sequenceId);
-    const place = promptCache.cache.reserve(promptCache.modelKey, slot.cachedTokens, bytes, minPrefixTokens);
-    if (place === null) return;
+    let place: Reservation | null = null;
     try {
+      const minPrefixTokens = this.#cutToWindow(slot);
+      if (minPrefixTokens === null) return;
+      const bytes = states.bytes(slot.sequenceId);
+      place = promptCache.cache.reserve(promptCache.modelKey, slot.cachedTokens, bytes, minPrefixTokens);
+      if (place === null) return;
       await states.save(slot.sequenceId, place.bytes);
       place.keep();
     } catch {
       // It is a copy for later; the request that is served now does not depend on it.
-      place.discard();
+      place?.discard();
     }
   }
 
@@ -419,14 +453,20 @@ export class DecodeLoop {
     for (const slot of this.#slots) {
       if (slot === stream.slot) continue;
       const prefix = Math.min(commonPrefixLength(slot.cachedTokens, prompt), prompt.length - 1);
-      if (prefix > shared && this.#canShare(slot, prefix)) {
+      const isLonger =
+        prefix > shared || (prefix === shared && slot.cachedTokens.length < (donor?.cachedTokens.length ?? 0));
+      if (isLonger && this.#canShare(slot, prefix)) {
         donor = slot;
         shared = prefix;
       }
     }
     for (const other of this.#streams) {
-      if (other.arrival >= stream.arrival || other.cancelled || pendingTokens(other) === 1) continue;
-      if (commonPrefixLength(other.tokens, prompt) > shared) return true;
+      if (other.arrival >= stream.arrival || other.cancelled || !other.isPrepared || pendingTokens(other) === 1)
+        continue;
+      const common = Math.min(commonPrefixLength(other.tokens, prompt), prompt.length - 1);
+      // Under a sliding window there is nothing to take any more once it has read beyond that.
+      const canStillShare = this.#options.slidingWindowTokens === null || other.slot.cachedTokens.length <= common;
+      if (common > shared && canStillShare) return true;
     }
     if (donor === null) return false;
     const { sequenceId } = stream.slot;
@@ -434,6 +474,11 @@ export class DecodeLoop {
       await states.copy(donor.sequenceId, sequenceId, shared);
       stream.slot.cachedTokens = donor.cachedTokens.slice(0, shared);
       stream.reusedTokens += shared - own;
+      // A window that the file does not name may have moved on: then the copy has a hole.
+      const windowTokens = this.#options.slidingWindowTokens ?? Number.POSITIVE_INFINITY;
+      if (this.#options.decoder.firstPosition(sequenceId) > Math.max(0, shared - windowTokens)) {
+        throw new Error("the copy lacks what a sliding window has dropped");
+      }
     } catch {
       this.#forgetAll(stream.slot);
       stream.reusedTokens = 0;
@@ -441,10 +486,14 @@ export class DecodeLoop {
     return false;
   }
 
-  /** A sliding window's cells are those of the end: a part of such a sequence cannot be used without the rest. */
+  /**
+   * A sliding window's cells are those of the end: a part of such a sequence cannot be used without the rest. And a copy
+   * takes the whole sequence before it is cut: for a small part of a long one that costs more memory and time than it saves.
+   */
   #canShare(slot: Slot, prefix: number): boolean {
     const { slidingWindowTokens } = this.#options;
     const { length } = slot.cachedTokens;
+    if (prefix < length * leastCopiedShare) return false;
     return slidingWindowTokens === null || length === prefix || length <= slidingWindowTokens;
   }
 
@@ -454,7 +503,10 @@ export class DecodeLoop {
     if (decoder.states === null || slidingWindowTokens === null || this.#streams.size === 1) return [];
     return [...this.#streams]
       .filter((other) => other.arrival > stream.arrival && pendingTokens(other) > 1)
-      .map((other) => commonPrefixLength(stream.tokens, other.tokens) - stream.slot.cachedTokens.length);
+      .map((other) => {
+        const common = Math.min(commonPrefixLength(stream.tokens, other.tokens), other.request.promptTokens.length - 1);
+        return common - stream.slot.cachedTokens.length;
+      });
   }
 
   #entryOf(stream: Stream, size: number): Entry {
@@ -471,7 +523,8 @@ export class DecodeLoop {
 
   #withDrafts(entries: readonly Entry[]): readonly Entry[] {
     const { contextTokens } = this.#options;
-    const room = Math.floor(this.#batchTokens / entries.length) - 1;
+    // Each row of a draft takes memory for the logits of a whole vocabulary.
+    const room = Math.min(Math.floor(this.#batchTokens / entries.length) - 1, Math.floor(mostDrafts / entries.length));
     const streams = entries.map(({ stream: { lookup, request, generatedTokens, tokens } }) => ({
       maxDraft:
         lookup === null
@@ -489,30 +542,48 @@ export class DecodeLoop {
   async #decode(entries: readonly Entry[], isDecoding: boolean): Promise<void> {
     const { decoder, governor, nowMs } = this.#options;
     const rows = entries.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    const threads = governor.threads(this.#options.threads);
+    const threads = governor.threads(isDecoding ? this.#options.threads.decode : this.#options.threads.prefill);
     const startMs = nowMs();
-    const startCpuMs = processCpuMs();
+    // Asking costs as much as a tiny model's pass, and a single thread has nothing to give up.
+    const startCpuMs = threads > 1 ? processCpuMs() : 0;
     this.#pass = entries;
-    const decoding = decoder.decode(entries, threads);
+    const passes = isDecoding ? this.#passesInARow(entries, rows) : 1;
+    const decoding = decoder.decode(entries, { threads, passes });
     // What the last pass brought is written to sockets while this one computes.
     this.#tell();
     const chosen = await decoding;
     this.#pass = [];
     const elapsedMs = nowMs() - startMs;
-    governor.passed({ threads, rows, elapsedMs, cpuMs: processCpuMs() - startCpuMs });
+    if (threads > 1) governor.passed({ threads, rows, elapsedMs, cpuMs: processCpuMs() - startCpuMs });
     if (isDecoding) {
-      this.#costs.observe(rows, elapsedMs);
-      this.#planner.decoded(elapsedMs);
+      const done = Math.max(1, Math.min(passes, ...chosen.map(({ length }) => length)));
+      this.#costs.observe(rows, elapsedMs / done);
+      for (let pass = 0; pass < done; pass++) this.#planner.decoded(elapsedMs / done);
     } else this.#planner.read(rows, elapsedMs);
     entries.forEach((entry, index) => this.#take(entry, chosen[index] ?? []));
+  }
+
+  /**
+   * Where a pass takes a fraction of a millisecond, coming back from it costs more than the pass: then several follow one
+   * another before anybody is told. Not while somebody waits, nor beyond the end that a stream is known to have.
+   */
+  #passesInARow(entries: readonly Entry[], rows: number): number {
+    const expectedMs = this.#costs.expectedMs(rows);
+    const isAlone = this.#streams.size === entries.length && this.#options.turn.isAlone;
+    if (expectedMs === null || !isAlone || !this.#options.decoder.takesDrafts) return 1;
+    if (entries.some(({ drafts }) => drafts > 0)) return 1;
+    const left = entries.map(({ stream: { request, generatedTokens, tokens } }) =>
+      Math.min(request.maxTokens - generatedTokens, this.#options.contextTokens - tokens.length),
+    );
+    return Math.max(1, Math.min(mostPassesInARow, Math.floor(passesTogetherMs / expectedMs), ...left));
   }
 
   /** Takes what a pass brought for one stream: cells in the KV cache, and tokens. */
   #take({ stream, tokens, drafts }: Entry, chosen: readonly Token[]): void {
     const { slot, request } = stream;
-    const known = tokens.length - drafts;
-    const right = Math.max(0, chosen.length - 1);
-    for (let offset = 0; offset < known + right; offset++) slot.cachedTokens.push(tokens[offset] ?? 0);
+    for (const token of tokens.slice(0, tokens.length - drafts)) slot.cachedTokens.push(token);
+    // All but the last were decoded too, as drafts or by further passes.
+    for (const token of chosen.slice(0, -1)) slot.cachedTokens.push(token);
     if (stream.generatedTokens === 0) {
       this.#emit(stream, {
         type: "prefill",
@@ -545,30 +616,35 @@ export class DecodeLoop {
     this.#pass = [];
     if (entries.length === 0) {
       // Not a pass but what comes before it; it would fail again.
-      for (const stream of this.#streams) this.#fail(stream, error);
+      for (const stream of this.#streams) {
+        stream.failure = { error };
+        this.#close(stream);
+      }
+      for (const slot of this.#slots) this.#forgetAll(slot);
       return;
     }
     const wasBrokenOff = entries.every(({ stream }) => stream.cancelled);
     for (const { stream } of entries) {
-      const { slot } = stream;
-      if (!wasBrokenOff) this.#fail(stream, error);
-      else {
-        const keeps = slot.cachedTokens.length > 0 && decoder.forget(slot.sequenceId, slot.cachedTokens.length);
-        if (!keeps) this.#forgetAll(slot);
-        this.#close(stream);
-      }
+      if (!wasBrokenOff) stream.failure = { error };
+      this.#close(stream);
+    }
+    for (const {
+      stream: { slot },
+    } of entries) {
+      const keeps = wasBrokenOff && slot.cachedTokens.length > 0;
+      if (!(keeps && decoder.forget(slot.sequenceId, slot.cachedTokens.length))) this.#forgetAll(slot);
     }
   }
 
   #fail(stream: Stream, error: unknown): void {
     stream.failure = { error };
-    this.#forgetAll(stream.slot);
     this.#close(stream);
+    this.#forgetAll(stream.slot);
   }
 
   #forgetAll(slot: Slot): void {
-    this.#options.decoder.forgetAll(slot.sequenceId);
     slot.cachedTokens = [];
+    this.#options.decoder.forgetAll(slot.sequenceId);
   }
 
   #end(stream: Stream, reason: "stop" | "length"): void {

@@ -4,17 +4,20 @@ import type { Token } from "../engine.ts";
 import type { SamplerSettings } from "./sampling.ts";
 
 export interface Decoder {
-  /** Whether tokens may be guessed and decoded together with the one before them. */
+  /** Whether tokens may be guessed and decoded together with the one before them, and passes may follow one another. */
   readonly takesDrafts: boolean;
+  /** Whether `decode` heeds the number of threads that it is given. */
+  readonly choosesThreads: boolean;
   /** Null where states cannot be copied. */
   readonly states: SequenceStates | null;
   /** `prompt`: what the penalties look back on. */
   createSampler(settings: SamplerSettings, prompt: readonly Token[]): StreamSampler;
   /**
    * Decodes one batch of streams, given by ascending sequence, and chooses for each that has a sampler. Returns for each
-   * the drafts that proved right and the token after them; the last one is -1 where no candidate was left.
+   * the drafts that proved right, the token after them, and those of further passes; the last one is -1 where no candidate
+   * was left.
    */
-  decode(streams: readonly PassStream[], threads: number): Promise<readonly (readonly Token[])[]>;
+  decode(streams: readonly PassStream[], options: PassOptions): Promise<readonly (readonly Token[])[]>;
   /** Breaks the pass under way off where that is possible; it rejects then. */
   abort(): void;
   /** Forgets cells from this position on; false where this kind of cache cannot forget a part of a sequence. */
@@ -24,6 +27,12 @@ export interface Decoder {
   firstPosition(sequenceId: number): number;
   /** Call it when no pass is under way; the context may be disposed after it. */
   close(): void;
+}
+
+export interface PassOptions {
+  readonly threads: number;
+  /** At most so many in a row, each over the tokens that the one before it chose; they end when a text does. */
+  readonly passes: number;
 }
 
 export interface PassStream {

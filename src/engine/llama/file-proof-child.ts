@@ -152,7 +152,7 @@ async function tryText(llama: Llama, model: LlamaModel, file: GgufFile, onStage:
     slidingWindowTokens: file.slidingWindowTokens,
     residentBytes: 0,
     vocabularySize: file.vocabulary.tokens,
-    threads: 1,
+    threads: { decode: 1, prefill: 1 },
     governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
     hasSpareCore: false,
     promptCache: null,

@@ -3,6 +3,7 @@
 import { stat } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { setImmediate } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import { formatBytes } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -10,7 +11,16 @@ import type { Logger } from "../../core/log.ts";
 import type { StateBuffer } from "../prompt-cache/held-state.ts";
 import { PromptCache, type PromptCacheOptions } from "../prompt-cache/prompt-cache.ts";
 import { wantedContextTokens } from "../context-size.ts";
-import type { Engine, EngineDescription, LoadedModel, LoadOptions, LoadSpec, ModelFileInfo } from "../engine.ts";
+import type {
+  Engine,
+  EngineDescription,
+  LoadedModel,
+  LoadOptions,
+  LoadSpec,
+  ModelFileInfo,
+  ThreadCounts,
+} from "../engine.ts";
+import type { FileIdentity } from "../file-memory.ts";
 import {
   type ContextOptions,
   embeddingContextOver,
@@ -47,6 +57,8 @@ const promptCacheCloseMs = 5000;
 export interface LlamaEngineOptions {
   /** Threads that compute; more than there are physical cores makes all of them slower. */
   readonly threads: number;
+  /** What was measured to be best for a file on this machine; null where nothing was. Default: nothing. */
+  readonly tunedThreads?: (identity: FileIdentity) => ThreadCounts | null;
   readonly log: Logger;
   /** Where conversations go that lose their slot; null: nowhere. */
   readonly promptCache: Omit<PromptCacheOptions, "allocate"> | null;
@@ -96,8 +108,7 @@ function stateBuffer(addon: NativeExports, sizeBytes: number): StateBuffer {
 
 /** A file as it was when it was last looked at. */
 interface KnownFile {
-  /** Changes with the file. */
-  readonly identity: string;
+  readonly identity: FileIdentity;
   readonly file: GgufFile;
   readonly plan: WeightPlan;
   readonly prediction: MemoryPrediction;
@@ -118,22 +129,26 @@ class LlamaEngine implements Engine {
   readonly #addon: NativeExports | null;
   readonly #llama: Llama;
   readonly #threads: number;
+  readonly #tunedThreads: (identity: FileIdentity) => ThreadCounts | null;
   readonly #log: Logger;
   readonly #turn = new ComputeTurn();
   /** One for all models: what takes their cores is the same. */
   readonly #governor = new ThreadGovernor({ nowMs: () => performance.now(), idleCpuMs });
   /** By path, until the file changes: a header with 150,000 pieces of vocabulary takes a quarter of a second to read. */
-  readonly #files = new Map<string, { readonly identity: string; readonly known: Promise<KnownFile> }>();
+  readonly #files = new Map<string, { readonly identity: FileIdentity; readonly known: Promise<KnownFile> }>();
 
   /** llama.cpp tells what is wrong with a file only in its log. */
   readonly #lastError: { text: string };
 
   constructor(llama: Llama, options: LlamaEngineOptions, { addon, promptCache, lastError }: EngineParts) {
     this.#addon = addon;
+    // Threads that compute while the process takes itself apart make it crash.
+    if (addon !== null) process.once("exit", addon.stop);
     this.promptCache = promptCache;
     this.#lastError = lastError;
     this.#llama = llama;
     this.#threads = options.threads;
+    this.#tunedThreads = options.tunedThreads ?? (() => null);
     this.#log = options.log;
     this.description = {
       name: `node-llama-cpp with llama.cpp ${llama.llamaCppRelease.release}`,
@@ -154,9 +169,10 @@ class LlamaEngine implements Engine {
   async load(spec: LoadSpec, options: LoadOptions): Promise<LoadedModel> {
     const known = await this.#read(spec.path);
     const { file, plan } = known;
+    const threads = this.#threadsFor(known);
     options.signal.throwIfAborted();
     this.#log.info(
-      { path: spec.path, mapped: plan.mapped, repackedBytes: plan.repackedBytes },
+      { path: spec.path, mapped: plan.mapped, repackedBytes: plan.repackedBytes, threads },
       plan.mapped
         ? "its file is mapped"
         : `its file is read, not mapped: ${formatBytes(plan.repackedBytes)} of it are rewritten for this CPU`,
@@ -167,12 +183,9 @@ class LlamaEngine implements Engine {
       options.signal,
     );
     try {
-      const context = await openContext(model, {
-        ...contextOf(spec, file),
-        threads: this.#threadsFor(file.summary),
-      });
+      const context = await openContext(model, { ...contextOf(spec, file), threads: mostOf(threads) });
       try {
-        const loaded = await this.#wrap(model, context, known, spec);
+        const loaded = await this.#wrap(model, context, known, spec, threads);
         options.signal.throwIfAborted();
         return loaded;
       } catch (error) {
@@ -185,7 +198,13 @@ class LlamaEngine implements Engine {
     }
   }
 
-  async #wrap(model: LlamaModel, context: LlamaContext, known: KnownFile, spec: LoadSpec): Promise<LoadedModel> {
+  async #wrap(
+    model: LlamaModel,
+    context: LlamaContext,
+    known: KnownFile,
+    spec: LoadSpec,
+    threads: ThreadCounts,
+  ): Promise<LoadedModel> {
     const { file } = known;
     const { contextTokens } = contextOf(spec, file);
     const parts = {
@@ -199,17 +218,16 @@ class LlamaEngine implements Engine {
     if (spec.purpose === "embedding") {
       return new LlamaEmbeddingModel({ ...parts, context: embeddingContextOver(context) });
     }
-    const threads = this.#threadsFor(file.summary);
     const text = new LlamaTextModel({
       ...parts,
       context,
-      decoder: this.#decoderOver(model, context, spec.slots, threads),
+      decoder: this.#decoderOver(model, context, spec.slots, mostOf(threads)),
       slots: spec.slots,
       batchTokens,
       slidingWindowTokens: file.slidingWindowTokens,
       threads,
       governor: this.#governor,
-      hasSpareCore: threads < availableParallelism(),
+      hasSpareCore: threads.decode < availableParallelism(),
       promptCache:
         this.promptCache === null
           ? null
@@ -223,9 +241,14 @@ class LlamaEngine implements Engine {
 
   #decoderOver(model: LlamaModel, context: LlamaContext, slots: number, threads: number): Decoder {
     const native = nativeContextOf(context);
-    return this.#addon === null
-      ? new PlainDecoder(this.#llama, model, native)
-      : new NativeDecoder({ addon: this.#addon, context: native, batchTokens, slots, threads });
+    if (this.#addon !== null) {
+      try {
+        return new NativeDecoder({ addon: this.#addon, context: native, batchTokens, slots, threads });
+      } catch (error) {
+        this.#log.warn({}, `the native addon is not used for this model, which costs speed: ${messageOf(error)}`);
+      }
+    }
+    return new PlainDecoder(this.#llama, model, native);
   }
 
   /** Puts llama.cpp's own reason in place of a bare failure. */
@@ -244,9 +267,9 @@ class LlamaEngine implements Engine {
 
   async #read(path: string): Promise<KnownFile> {
     const status = await stat(path).catch(() => null);
-    const identity = `${status?.size}:${status?.mtimeMs}`;
+    const identity = { path, sizeBytes: status?.size ?? 0, modifiedMs: status?.mtimeMs ?? 0 };
     const last = this.#files.get(path);
-    if (last !== undefined && status !== null && last.identity === identity) return last.known;
+    if (last !== undefined && status !== null && isDeepStrictEqual(last.identity, identity)) return last.known;
     void last?.known.then(
       ({ prediction }) => prediction.dispose(),
       () => {},
@@ -259,16 +282,23 @@ class LlamaEngine implements Engine {
     return known;
   }
 
-  #threadsFor(file: ModelFileInfo): number {
-    return file.sizeBytes < singleThreadBelowBytes ? 1 : this.#threads;
+  #threadsFor({ identity, file }: KnownFile): ThreadCounts {
+    const rule = file.summary.sizeBytes < singleThreadBelowBytes ? 1 : this.#threads;
+    const { decode, prefill } = this.#tunedThreads(identity) ?? { decode: rule, prefill: rule };
+    return { decode: Math.min(decode, this.#threads), prefill: Math.min(prefill, this.#threads) };
   }
 
   async dispose(): Promise<void> {
     const known = await Promise.allSettled([...this.#files.values()].map((entry) => entry.known));
     for (const result of known) if (result.status === "fulfilled") await result.value.prediction.dispose();
+    if (this.#addon !== null) process.off("exit", this.#addon.stop);
     await this.promptCache?.close(promptCacheCloseMs);
     await this.#llama.dispose();
   }
+}
+
+function mostOf({ decode, prefill }: ThreadCounts): number {
+  return Math.max(decode, prefill);
 }
 
 function idleCpuMs(): number {
@@ -283,7 +313,14 @@ function modelKey(
   engineName: string,
 ): string {
   const flashAttention = file.insights.flashAttentionSupported ? "flash attention" : "no flash attention";
-  return [path, identity, `${slots} x ${contextTokens}`, flashAttention, "KV f16", engineName].join(" ");
+  return [
+    path,
+    `${identity.sizeBytes}:${identity.modifiedMs}`,
+    `${slots} x ${contextTokens}`,
+    flashAttention,
+    "KV f16",
+    engineName,
+  ].join(" ");
 }
 
 /** The context that a spec asks for. */

@@ -4,6 +4,7 @@
 import type { Llama } from "node-llama-cpp";
 import { type ContextOptions, simulateModel, type SimulatedModel } from "./bindings.ts";
 import type { GgufFile } from "./gguf-file.ts";
+import { mostDrafts } from "./pass-plan.ts";
 import { repackedTensors, type WeightTensor } from "./repacked-bytes.ts";
 
 /** Above this share of its weights rewritten, a model is read into memory instead of mapped. */
@@ -46,7 +47,8 @@ export function uncountedBytes({ vocabulary }: GgufFile): number {
 
 /**
  * Bytes of the compute buffer that no decode touches. llama.cpp lays it out for logits of every token of a batch; here a
- * batch asks for one row of each slot.
+ * batch asks for one row of each slot and of each drafted token. Those of drafts count twice: the rows are copied to a
+ * buffer that llama.cpp makes only as large as the largest batch so far.
  */
 export function untouchedBytes({ tensors, vocabulary }: GgufFile, context: ContextOptions): number {
   // A row of the mixture's experts is not the width of its matrices; embeddings have no logits.
@@ -54,7 +56,8 @@ export function untouchedBytes({ tensors, vocabulary }: GgufFile, context: Conte
   const inLayers = tensors.filter(({ name }) => name.startsWith("blk."));
   const widest = inLayers.reduce((most, { dimensions }) => Math.max(most, ...dimensions), 0);
   const activationBytes = context.batchTokens * 4 * widest * 4;
-  return Math.max(0, (context.batchTokens - context.slots) * vocabulary.tokens * 4 - activationBytes);
+  const touchedRows = context.slots + 2 * mostDrafts;
+  return Math.max(0, (context.batchTokens - touchedRows) * vocabulary.tokens * 4 - activationBytes);
 }
 
 const keepSimulationMs = 5000;

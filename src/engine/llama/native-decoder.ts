@@ -1,7 +1,7 @@
 // The decoder over the native addon: one hop for a whole pass, drafts, states. May import native-exports.ts, bindings.ts
 // (types) and decoder.ts (types).
 import type { NativeContext } from "./bindings.ts";
-import type { Decoder, PassStream, SequenceStates, StreamSampler } from "./decoder.ts";
+import type { Decoder, PassOptions, PassStream, SequenceStates, StreamSampler } from "./decoder.ts";
 import { chosenTokens, type NativeExports, type NativeSamplerHandle, type NativeSession } from "./native-exports.ts";
 import { penaltyHistory, type SamplerSettings } from "./sampling.ts";
 
@@ -25,8 +25,9 @@ class NativeSampler implements StreamSampler {
 }
 
 export class NativeDecoder implements Decoder {
-  readonly takesDrafts = true;
-  readonly states: SequenceStates;
+  readonly takesDrafts: boolean;
+  readonly choosesThreads = true;
+  readonly states: SequenceStates | null;
   readonly #addon: NativeExports;
   readonly #session: NativeSession;
   #threads: number;
@@ -37,6 +38,11 @@ export class NativeDecoder implements Decoder {
     this.#session = new addon.Session(context, { batchTokens, sequences: slots, threads });
     this.#threads = threads;
     const session = this.#session;
+    this.takesDrafts = session.canForgetParts();
+    if (!this.takesDrafts) {
+      this.states = null;
+      return;
+    }
     this.states = {
       copy: (from, to, tokens) => session.copy(from, to, tokens),
       bytes: (sequenceId) => session.stateBytes(sequenceId, false),
@@ -50,7 +56,7 @@ export class NativeDecoder implements Decoder {
     return new NativeSampler(new this.#addon.Sampler(this.#session, { ...settings, penaltyHistory: history }));
   }
 
-  async decode(streams: readonly PassStream[], threads: number): Promise<number[][]> {
+  async decode(streams: readonly PassStream[], { threads, passes }: PassOptions): Promise<number[][]> {
     if (threads !== this.#threads) {
       this.#session.setThreads(threads);
       this.#threads = threads;
@@ -66,7 +72,7 @@ export class NativeDecoder implements Decoder {
       at += tokens.length;
     }
     const samplers = streams.map(({ sampler }) => (sampler instanceof NativeSampler ? sampler.handle : null));
-    return chosenTokens(await this.#session.decode(plan, samplers), streams.length);
+    return chosenTokens(await this.#session.decode(plan, samplers, passes), streams.length);
   }
 
   abort(): void {

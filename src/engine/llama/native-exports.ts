@@ -8,6 +8,8 @@ export interface NativeExports {
     options: { readonly batchTokens: number; readonly sequences: number; readonly threads: number },
   ) => NativeSession;
   readonly Sampler: new (session: NativeSession, settings: NativeSamplerSettings) => NativeSamplerHandle;
+  /** Ends the computing thread, in the middle of a pass if need be. Before the process exits: threads must not compute then. */
+  readonly stop: () => void;
   /** Zeroed memory outside V8's heap. Throws where the system has none. */
   allocateState(sizeBytes: number): ArrayBuffer;
   /** Gives the memory back at once; the buffer is detached. Nothing native may be using it. */
@@ -15,15 +17,17 @@ export interface NativeExports {
 }
 
 export interface NativeSession {
+  /** False for recurrent models: nothing of a sequence can be forgotten but all of it. */
+  canForgetParts(): boolean;
   /** At most as many as the session was made with. */
   setThreads(threads: number): void;
   /**
-   * One pass. The plan holds for each stream, by ascending sequence: sequence, first position, number of tokens, number of
+   * One pass, or up to `passes` in a row, each over the tokens that the one before it chose, until a text ends. The plan holds for each stream, by ascending sequence: sequence, first position, number of tokens, number of
    * drafts among them (-1: choose nothing), then the tokens. The answer holds for each stream a count and as many tokens:
-   * the drafts that proved right and the token after them; it ends with -1 where no candidate was left, and with a token
+   * the drafts that proved right, the token after them, and those of further passes; it ends with -1 where no candidate was left, and with a token
    * that ends the text. The cells of wrong drafts are forgotten. Rejects where llama.cpp refuses the batch, and after abort.
    */
-  decode(plan: Int32Array, samplers: readonly (NativeSamplerHandle | null)[]): Promise<Int32Array>;
+  decode(plan: Int32Array, samplers: readonly (NativeSamplerHandle | null)[], passes: number): Promise<Int32Array>;
   /** Breaks the pass under way off within a few milliseconds. */
   abort(): void;
   /** Forgets cells from this position on; false where this kind of cache cannot forget a part of a sequence. */

@@ -23,7 +23,7 @@ export interface PassPlannerOptions {
 }
 
 /** What a chunk may take, so that who comes in the middle of one need not wait longer. */
-const chunkTargetMs = 500;
+const chunkTargetMs = 1000;
 export const smallestChunkTokens = 16;
 /**
  * Decode passes between two chunks while one prompt is read beside streams: at most every twentieth token of a running stream
@@ -36,6 +36,11 @@ const establishedTokens = 8;
 const longestWaitMs = 1000;
 /** Beside streams on a slow machine, where so many passes take long, a chunk takes longer too, but not than this. */
 const longestChunkMs = 2000;
+/** Nor shorter than this beside many quick ones: a chunk of a few tokens costs nearly as much as one of dozens. */
+const leastChunkMs = 250;
+
+/** Drafted tokens in one pass, of all streams together: each takes memory for the logits of a whole vocabulary. */
+export const mostDrafts = 24;
 
 export class PassPlanner {
   readonly #batchTokens: number;
@@ -118,9 +123,9 @@ export class PassPlanner {
     if (decoders === 0 || this.#readMsPerToken === null) return this.#chunkTokens;
     // As long as the streams have between two, for each prompt as for each stream.
     const betweenMs = passesBetweenChunks * this.#decodePassMs;
-    const fairMs = Math.min(longestChunkMs, betweenMs * (readers / decoders));
+    const fairMs = Math.max(leastChunkMs, Math.min(longestChunkMs, betweenMs * (readers / decoders)));
     const fairTokens = Math.floor(fairMs / this.#readMsPerToken);
-    return Math.min(this.#batchTokens, Math.max(this.#chunkTokens, fairTokens));
+    return Math.min(this.#batchTokens, Math.max(smallestChunkTokens, fairTokens));
   }
 
   /** In turn the prompt that came first and the shortest rest begin: no prompt waits for ever, and short ones not for long. */

@@ -53,6 +53,7 @@ class PlainSampler implements StreamSampler {
 
 export class PlainDecoder implements Decoder {
   readonly takesDrafts = false;
+  readonly choosesThreads = false;
   readonly states = null;
   readonly #context: NativeContext;
   readonly #llama: Llama;
@@ -77,7 +78,8 @@ export class PlainDecoder implements Decoder {
       return added[0] ?? 0;
     });
     await context.decodeBatch();
-    return Promise.all(
+    // All end before anything is decoded again, also where one fails.
+    const samples = await Promise.allSettled(
       streams.map(async ({ sampler }, index) => {
         if (!(sampler instanceof PlainSampler)) return [];
         const token = await context.sampleToken(rows[index] ?? 0, sampler.native);
@@ -85,6 +87,10 @@ export class PlainDecoder implements Decoder {
         return [token];
       }),
     );
+    return samples.map((sample) => {
+      if (sample.status === "rejected") throw sample.reason as Error;
+      return sample.value;
+    });
   }
 
   /** A pass ends by itself. */

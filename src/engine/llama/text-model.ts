@@ -6,16 +6,20 @@ import type {
   ChatMessage,
   GenerationEvent,
   GenerationRequest,
+  MeasuredTime,
+  MeasuredWork,
   ModelFileInfo,
   RenderedPrompt,
   RenderOptions,
   TextModel,
+  ThreadCounts,
   Token,
 } from "../engine.ts";
 import type { PromptCache } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
 import { DecodeLoop, type LearnedCosts } from "./decode-loop.ts";
 import type { Decoder } from "./decoder.ts";
+import { measurePasses } from "./pass-measuring.ts";
 import { PromptRenderer } from "./prompt-renderer.ts";
 import { samplerSettings } from "./sampling.ts";
 import { StreamingDetokenizer } from "./streaming-detokenizer.ts";
@@ -35,7 +39,7 @@ export interface LlamaTextModelParts {
   readonly residentBytes: number;
   /** Token ids run from 0 to this, exclusive. */
   readonly vocabularySize: number;
-  readonly threads: number;
+  readonly threads: ThreadCounts;
   readonly governor: ThreadGovernor;
   readonly hasSpareCore: boolean;
   readonly promptCache: { readonly cache: PromptCache; readonly modelKey: string } | null;
@@ -50,6 +54,7 @@ export class LlamaTextModel implements TextModel {
   readonly file: ModelFileInfo;
   readonly contextTokens: number;
   readonly residentBytes: number;
+  readonly measure: ((work: MeasuredWork) => Promise<MeasuredTime>) | null;
   readonly #parts: LlamaTextModelParts;
   readonly #renderer: PromptRenderer;
   readonly #loop: DecodeLoop;
@@ -74,11 +79,17 @@ export class LlamaTextModel implements TextModel {
       turn: parts.turn,
       nowMs: () => performance.now(),
     });
+    const { decoder } = parts;
+    this.measure = decoder.choosesThreads
+      ? (work) =>
+          this.#loop.withFreeSequence((sequenceId) =>
+            measurePasses(decoder, { ...work, sequenceId, token: this.#anyToken() }),
+          )
+      : null;
   }
 
   async warmUp(): Promise<void> {
-    const { bos, eos } = this.#parts.model.tokens;
-    await this.#loop.warmUp(bos ?? eos ?? 0);
+    await this.#loop.warmUp(this.#anyToken());
   }
 
   tokenize(text: string, options: { readonly parseSpecial: boolean; readonly addSpecial: boolean }): Token[] {
@@ -150,11 +161,15 @@ export class LlamaTextModel implements TextModel {
   }
 
   async dispose(): Promise<void> {
-    await this.#loop.close();
-    this.#parts.onLearned(this.#loop.learned());
-    this.#parts.decoder.close();
-    await this.#parts.context.dispose();
-    await this.#parts.model.dispose();
+    try {
+      await this.#loop.close();
+      this.#parts.onLearned(this.#loop.learned());
+    } finally {
+      // Whatever went wrong before: the memory is counted as free after this.
+      this.#parts.decoder.close();
+      await this.#parts.context.dispose();
+      await this.#parts.model.dispose();
+    }
   }
 
   #checkedPrompt({ promptTokens, promptField }: GenerationRequest): readonly Token[] {
@@ -165,8 +180,11 @@ export class LlamaTextModel implements TextModel {
         { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: promptField },
       );
     }
-    if (promptTokens.length > 0) return promptTokens;
+    return promptTokens.length > 0 ? promptTokens : [this.#anyToken()];
+  }
+
+  #anyToken(): Token {
     const { bos, eos } = this.#parts.model.tokens;
-    return [bos ?? eos ?? 0];
+    return bos ?? eos ?? 0;
   }
 }
