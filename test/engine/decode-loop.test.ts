@@ -20,7 +20,6 @@ import type {
 import type { ThreadCounts } from "../../src/engine/engine.ts";
 import { PromptCache } from "../../src/engine/prompt-cache/prompt-cache.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { ThreadGovernor } from "../../src/engine/llama/thread-governor.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 interface Added {
@@ -173,7 +172,6 @@ function setUp(options: SetUpOptions = {}) {
     batchTokens: options.batchTokens ?? 32,
     slidingWindowTokens: options.slidingWindowTokens ?? null,
     threads: options.threads ?? { decode: 1, prefill: 1 },
-    governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
     hasSpareCore: options.hasSpareCore ?? false,
     promptCache: options.promptCache === undefined ? null : { cache: options.promptCache, modelKey: "model" },
     learned: options.learned ?? null,

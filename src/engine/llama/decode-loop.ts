@@ -12,7 +12,6 @@ import { chooseDraftLengths, PassCosts, type SavedPassCost } from "./pass-costs.
 import { mostDrafts, PassPlanner, smallestChunkTokens, type StreamView } from "./pass-plan.ts";
 import { PromptLookup } from "./prompt-lookup.ts";
 import { chooseSlot, commonPrefixLength } from "./slot-choice.ts";
-import type { ThreadGovernor } from "./thread-governor.ts";
 
 export interface DecodeLoopOptions {
   readonly decoder: Decoder;
@@ -25,7 +24,6 @@ export interface DecodeLoopOptions {
   readonly slidingWindowTokens: number | null;
   /** Threads for this model on a quiet machine. */
   readonly threads: ThreadCounts;
-  readonly governor: ThreadGovernor;
   /** Whether a core is left for the event loop while a pass computes. */
   readonly hasSpareCore: boolean;
   /** Where conversations go that lose their slot, and this model's key there; null: nowhere. */
@@ -540,12 +538,10 @@ export class DecodeLoop {
   }
 
   async #decode(entries: readonly Entry[], isDecoding: boolean): Promise<void> {
-    const { decoder, governor, nowMs } = this.#options;
+    const { decoder, nowMs } = this.#options;
     const rows = entries.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    const threads = governor.threads(isDecoding ? this.#options.threads.decode : this.#options.threads.prefill);
+    const threads = isDecoding ? this.#options.threads.decode : this.#options.threads.prefill;
     const startMs = nowMs();
-    // Asking costs as much as a tiny model's pass, and a single thread has nothing to give up.
-    const startCpuMs = threads > 1 ? processCpuMs() : 0;
     this.#pass = entries;
     const passes = isDecoding ? this.#passesInARow(entries, rows) : 1;
     const decoding = decoder.decode(entries, { threads, passes });
@@ -554,7 +550,6 @@ export class DecodeLoop {
     const chosen = await decoding;
     this.#pass = [];
     const elapsedMs = nowMs() - startMs;
-    if (threads > 1) governor.passed({ threads, rows, elapsedMs, cpuMs: processCpuMs() - startCpuMs });
     if (isDecoding) {
       const done = Math.max(1, Math.min(passes, ...chosen.map(({ length }) => length)));
       this.#costs.observe(rows, elapsedMs / done);
@@ -680,9 +675,4 @@ export class DecodeLoop {
 /** Known and not decoded: one while it decodes, more while its prompt is read. */
 function pendingTokens(stream: Stream): number {
   return stream.tokens.length - stream.slot.cachedTokens.length;
-}
-
-function processCpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }

@@ -23,7 +23,6 @@ import { type GgufFile, readGgufFile } from "./gguf-file.ts";
 import { planWeights } from "./memory-prediction.ts";
 import { PlainDecoder } from "./plain-decoder.ts";
 import { LlamaTextModel } from "./text-model.ts";
-import { ThreadGovernor } from "./thread-governor.ts";
 
 const contextTokens = 64;
 const contextOptions = { contextTokens, slots: 1, batchTokens: contextTokens, embeddings: false, threads: 1 } as const;
@@ -153,7 +152,6 @@ async function tryText(llama: Llama, model: LlamaModel, file: GgufFile, onStage:
     residentBytes: 0,
     vocabularySize: file.vocabulary.tokens,
     threads: { decode: 1, prefill: 1 },
-    governor: new ThreadGovernor({ nowMs: () => 0, idleCpuMs: () => 0 }),
     hasSpareCore: false,
     promptCache: null,
     learned: null,

@@ -1,7 +1,7 @@
 // The engine over node-llama-cpp: starts llama.cpp's CPU backend once, predicts, loads. The prebuilt binaries only: nothing
 // is compiled or downloaded at run time. May import node-llama-cpp, its neighbours, engine.ts and core/.
 import { stat } from "node:fs/promises";
-import { availableParallelism, cpus } from "node:os";
+import { availableParallelism } from "node:os";
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
@@ -40,7 +40,6 @@ import { NativeDecoder } from "./native-decoder.ts";
 import type { NativeExports } from "./native-exports.ts";
 import { PlainDecoder } from "./plain-decoder.ts";
 import { LlamaTextModel } from "./text-model.ts";
-import { ThreadGovernor } from "./thread-governor.ts";
 
 /** Rows of a batch: llama.cpp's own default for a physical batch. */
 const batchTokens = 512;
@@ -132,8 +131,6 @@ class LlamaEngine implements Engine {
   readonly #tunedThreads: (identity: FileIdentity) => ThreadCounts | null;
   readonly #log: Logger;
   readonly #turn = new ComputeTurn();
-  /** One for all models: what takes their cores is the same. */
-  readonly #governor = new ThreadGovernor({ nowMs: () => performance.now(), idleCpuMs });
   /** By path, until the file changes: a header with 150,000 pieces of vocabulary takes a quarter of a second to read. */
   readonly #files = new Map<string, { readonly identity: FileIdentity; readonly known: Promise<KnownFile> }>();
 
@@ -226,7 +223,6 @@ class LlamaEngine implements Engine {
       batchTokens,
       slidingWindowTokens: file.slidingWindowTokens,
       threads,
-      governor: this.#governor,
       hasSpareCore: threads.decode < availableParallelism(),
       promptCache:
         this.promptCache === null
@@ -299,10 +295,6 @@ class LlamaEngine implements Engine {
 
 function mostOf({ decode, prefill }: ThreadCounts): number {
   return Math.max(decode, prefill);
-}
-
-function idleCpuMs(): number {
-  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
 }
 
 /** Whatever changes the bytes of a saved sequence state, or what they mean. */

@@ -23,7 +23,6 @@ import { measurePasses } from "./pass-measuring.ts";
 import { PromptRenderer } from "./prompt-renderer.ts";
 import { samplerSettings } from "./sampling.ts";
 import { StreamingDetokenizer } from "./streaming-detokenizer.ts";
-import type { ThreadGovernor } from "./thread-governor.ts";
 import { checkTokens } from "./token-check.ts";
 
 export interface LlamaTextModelParts {
@@ -40,7 +39,6 @@ export interface LlamaTextModelParts {
   /** Token ids run from 0 to this, exclusive. */
   readonly vocabularySize: number;
   readonly threads: ThreadCounts;
-  readonly governor: ThreadGovernor;
   readonly hasSpareCore: boolean;
   readonly promptCache: { readonly cache: PromptCache; readonly modelKey: string } | null;
   readonly learned: LearnedCosts | null;
@@ -72,7 +70,6 @@ export class LlamaTextModel implements TextModel {
       batchTokens: parts.batchTokens,
       slidingWindowTokens: parts.slidingWindowTokens,
       threads: parts.threads,
-      governor: parts.governor,
       hasSpareCore: parts.hasSpareCore,
       promptCache: parts.promptCache,
       learned: parts.learned,
