@@ -1,6 +1,7 @@
 // Which slot a prompt gets: the longest common prefix, never a busy one.
 import { describe, expect, it } from "vitest";
-import { chooseSlot, commonPrefixLength } from "../../src/engine/llama/slot-choice.ts";
+import { commonPrefixLength } from "../../src/engine/common-prefix.ts";
+import { chooseSlot } from "../../src/engine/llama/slot-choice.ts";
 
 const slot = (cachedTokens: number[], lastUse: number, busy = false) => ({ cachedTokens, lastUse, busy });
 

@@ -2,8 +2,9 @@
 // repeats itself, or reads a chunk of a prompt, always by ascending sequence (llama.cpp splits a batch that is not). What is
 // in the KV cache already is never read again: a prompt begins in the slot that holds most of it, takes what another slot
 // or the prompt cache holds more, and waits where another stream is just reading the same text.
-// May import its neighbours, prompt-cache/ (types) and core/.
+// May import its neighbours, common-prefix.ts, prompt-cache/ (types) and core/.
 import { AbandonedError } from "../../core/errors.ts";
+import { commonPrefixLength } from "../common-prefix.ts";
 import type { ThreadCounts, Token } from "../engine.ts";
 import type { PromptCache, Reservation, StateLease } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
@@ -11,7 +12,7 @@ import type { Decoder, PassStream, StreamSampler } from "./decoder.ts";
 import { chooseDraftLengths, PassCosts, type SavedPassCost } from "./pass-costs.ts";
 import { mostDrafts, PassPlanner, smallestChunkTokens, type StreamView } from "./pass-plan.ts";
 import { PromptLookup } from "./prompt-lookup.ts";
-import { chooseSlot, commonPrefixLength } from "./slot-choice.ts";
+import { chooseSlot } from "./slot-choice.ts";
 
 export interface DecodeLoopOptions {
   readonly decoder: Decoder;
@@ -22,7 +23,6 @@ export interface DecodeLoopOptions {
   readonly batchTokens: number;
   /** Positions that a sliding-window layer attends to; null where every layer sees all. */
   readonly slidingWindowTokens: number | null;
-  /** Threads for this model on a quiet machine. */
   readonly threads: ThreadCounts;
   /** Whether a core is left for the event loop while a pass computes. */
   readonly hasSpareCore: boolean;
@@ -384,25 +384,27 @@ export class DecodeLoop {
     const end = Math.min(slot.promptTokens, slot.cachedTokens.length) - windowMarginTokens;
     if (end < leastKeptTokens || !decoder.forget(slot.sequenceId, end)) return null;
     slot.cachedTokens.length = end;
-    const firstPosition = decoder.firstPosition(slot.sequenceId);
-    if (firstPosition < 0 || firstPosition > Math.max(0, end - slidingWindowTokens)) {
-      this.#forgetAll(slot);
-      return null;
-    }
-    return end;
+    if (this.#isWhole(slot.sequenceId, end)) return end;
+    this.#forgetAll(slot);
+    return null;
+  }
+
+  /** Whether all that a token after the first `tokens` attends to is there: what a sliding window has dropped is a hole. */
+  #isWhole(sequenceId: number, tokens: number): boolean {
+    const { decoder, slidingWindowTokens } = this.#options;
+    const firstPosition = decoder.firstPosition(sequenceId);
+    const needsFrom = slidingWindowTokens === null ? 0 : Math.max(0, tokens - slidingWindowTokens);
+    return firstPosition >= 0 && firstPosition <= needsFrom;
   }
 
   /** Forgets what the slot holds beyond the prompt's prefix; returns how many tokens of the prompt stay. */
   #keepPrefix(slot: Slot, prompt: readonly Token[]): number {
-    const { decoder, slidingWindowTokens } = this.#options;
+    const { decoder } = this.#options;
     // The last prompt token is decoded again in any case: its logits choose the first token of the answer.
     const prefix = Math.min(commonPrefixLength(slot.cachedTokens, prompt), prompt.length - 1);
     if (prefix < slot.cachedTokens.length) {
       const removed = prefix > 0 && decoder.forget(slot.sequenceId, prefix);
-      // Going back behind what a sliding window has dropped would compute with a hole: start afresh instead.
-      const firstPosition = removed ? decoder.firstPosition(slot.sequenceId) : -1;
-      const needsFrom = slidingWindowTokens === null ? 0 : Math.max(0, prefix - slidingWindowTokens);
-      if (!removed || firstPosition < 0 || firstPosition > needsFrom) {
+      if (!removed || !this.#isWhole(slot.sequenceId, prefix)) {
         this.#forgetAll(slot);
         return 0;
       }
@@ -473,10 +475,7 @@ export class DecodeLoop {
       stream.slot.cachedTokens = donor.cachedTokens.slice(0, shared);
       stream.reusedTokens += shared - own;
       // A window that the file does not name may have moved on: then the copy has a hole.
-      const windowTokens = this.#options.slidingWindowTokens ?? Number.POSITIVE_INFINITY;
-      if (this.#options.decoder.firstPosition(sequenceId) > Math.max(0, shared - windowTokens)) {
-        throw new Error("the copy lacks what a sliding window has dropped");
-      }
+      if (!this.#isWhole(sequenceId, shared)) throw new Error("the copy lacks what a sliding window has dropped");
     } catch {
       this.#forgetAll(stream.slot);
       stream.reusedTokens = 0;
@@ -527,7 +526,7 @@ export class DecodeLoop {
       maxDraft:
         lookup === null
           ? 0
-          : Math.min(mostDrafts, room, request.maxTokens - generatedTokens - 1, contextTokens - tokens.length - 1),
+          : Math.min(room, request.maxTokens - generatedTokens - 1, contextTokens - tokens.length - 1),
       acceptance: (position: number) => lookup?.acceptance(position) ?? 0,
     }));
     const lengths = chooseDraftLengths({ costs: this.#costs, streams, promptRows: 0 });

@@ -1,8 +1,8 @@
-// The decoder over the native addon: one hop for a whole pass, drafts, states. May import native-exports.ts, bindings.ts
-// (types) and decoder.ts (types).
+// The decoder over the native addon: one hop for a whole pass, drafts, states. May import sampling.ts, and of
+// native-exports.ts, bindings.ts and decoder.ts types.
 import type { NativeContext } from "./bindings.ts";
 import type { Decoder, PassOptions, PassStream, SequenceStates, StreamSampler } from "./decoder.ts";
-import { chosenTokens, type NativeExports, type NativeSamplerHandle, type NativeSession } from "./native-exports.ts";
+import type { NativeExports, NativeSamplerHandle, NativeSession } from "./native-exports.ts";
 import { penaltyHistory, type SamplerSettings } from "./sampling.ts";
 
 export interface NativeDecoderOptions {
@@ -94,4 +94,15 @@ export class NativeDecoder implements Decoder {
   close(): void {
     this.#session.close();
   }
+}
+
+/** Tokens that follow in an answer of `decode`, by stream. */
+function chosenTokens(answer: Int32Array, streams: number): number[][] {
+  let at = 0;
+  return Array.from({ length: streams }, () => {
+    const count = answer[at] ?? 0;
+    const tokens = Array.from(answer.subarray(at + 1, at + 1 + count));
+    at += 1 + count;
+    return tokens;
+  });
 }

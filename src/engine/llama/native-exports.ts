@@ -1,5 +1,5 @@
 // The native addon's exports as native/src defines them. Types only; imports nothing but types.
-import type { Token } from "../engine.ts";
+import type { SamplerSettings } from "./sampling.ts";
 
 export interface NativeExports {
   readonly Session: new (
@@ -52,28 +52,7 @@ export interface NativeSamplerHandle {
   readonly [handle]: never;
 }
 
-export interface NativeSamplerSettings {
-  /** 0: the likeliest token. */
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly seed: number;
-  readonly repeatPenalty: number;
-  readonly presencePenalty: number;
-  readonly frequencyPenalty: number;
-  readonly penaltyWindowTokens: number;
+export interface NativeSamplerSettings extends SamplerSettings {
   /** The last tokens of the prompt, which the penalties count too. */
   readonly penaltyHistory: Int32Array;
-}
-
-/** Tokens that follow in an answer of `decode`, by stream. */
-export function chosenTokens(answer: Int32Array, streams: number): Token[][] {
-  let at = 0;
-  return Array.from({ length: streams }, () => {
-    const count = answer[at] ?? 0;
-    const tokens = Array.from(answer.subarray(at + 1, at + 1 + count));
-    at += 1 + count;
-    return tokens;
-  });
 }

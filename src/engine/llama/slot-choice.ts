@@ -1,4 +1,5 @@
-// Which free slot a prompt should take: the one whose KV cache already holds most of it. Pure; imports only types.
+// Which free slot a prompt should take: the one whose KV cache already holds most of it. Pure; imports common-prefix.ts and types.
+import { commonPrefixLength } from "../common-prefix.ts";
 import type { Token } from "../engine.ts";
 
 export interface SlotView {
@@ -7,14 +8,6 @@ export interface SlotView {
   readonly cachedTokens: readonly Token[];
   /** Grows with each use; the smallest was left alone longest. */
   readonly lastUse: number;
-}
-
-/** How many leading tokens two sequences share. */
-export function commonPrefixLength(left: readonly Token[], right: readonly Token[]): number {
-  const end = Math.min(left.length, right.length);
-  let length = 0;
-  while (length < end && left[length] === right[length]) length += 1;
-  return length;
 }
 
 /**

@@ -1,12 +1,13 @@
 // Where the KV states of conversations are while they are in no slot: in memory, and from there in files, both bounded,
 // those used longest ago leaving first. Decisions are made at once, files are written in the background. May import its
-// own folder and core/.
+// own folder, common-prefix.ts and core/.
 import { formatBytes } from "../../core/bytes.ts";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { plural } from "../../core/words.ts";
 import { HeldBytes, type HeldState, type StateBuffer } from "./held-state.ts";
+import { commonPrefixLength } from "../common-prefix.ts";
 import { DamagedStateError, type StateDescription, stateFileBytes } from "./state-file.ts";
 import { isMissing, StateFiles, type StoredFile } from "./state-files.ts";
 
@@ -558,13 +559,6 @@ function covers(longer: StateDescription, other: StateDescription): boolean {
     longer.tokens[other.tokens.length - 1] === other.tokens.at(-1) &&
     commonPrefixLength(longer.tokens, other.tokens) === other.tokens.length
   );
-}
-
-function commonPrefixLength(one: Int32Array, other: Int32Array): number {
-  const end = Math.min(one.length, other.length);
-  let length = 0;
-  while (length < end && one[length] === other[length]) length += 1;
-  return length;
 }
 
 /** Memory before files, small before large. */
