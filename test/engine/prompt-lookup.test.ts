@@ -104,6 +104,16 @@ describe("a draft", () => {
     );
   });
 
+  it("is not taken from a place that only has the hash of the last tokens", () => {
+    // In the first, smallest index three fours have the hash of the text's first token.
+    const lookup = new PromptLookup([4, 4, 0]);
+    for (const token of [4, 4, 4]) {
+      lookup.push(token);
+      lookup.draft(1);
+    }
+    expect(lookup.draft(5)).toEqual([4, 4, 4, 4, 4]);
+  });
+
   it("does not depend on which part of the text was the prompt", () => {
     const random = randomNumbers(5);
     const all = Array.from({ length: 5000 }, () => random(40));

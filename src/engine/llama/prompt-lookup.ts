@@ -150,7 +150,8 @@ export class PromptLookup {
         // Only a place that also agrees one token further back than the best so far can be longer.
         if (tokens[place - this.#matchLength] === tokens[last - this.#matchLength]) {
           const matched = matchedBack(tokens, place, last);
-          if (matched > this.#matchLength) {
+          // A match shorter than the gram is one of its hash alone; shorter grams may know a longer one.
+          if (matched > this.#matchLength && matched >= index.gramLength) {
             this.#source = place + 1;
             this.#matchLength = matched;
             if (matched === longestCompared) break;
@@ -165,13 +166,13 @@ export class PromptLookup {
 
 /** For each position the latest earlier one where the same tokens (or others of their hash) end. */
 class GramIndex {
-  readonly #gramLength: number;
+  readonly gramLength: number;
   #heads = new Int32Array(0);
   #previous = new Int32Array(0);
   #indexed = 0;
 
   constructor(gramLength: number) {
-    this.#gramLength = gramLength;
+    this.gramLength = gramLength;
   }
 
   /** Takes in what was appended to `tokens`; amortised constant time a token. */
@@ -185,7 +186,7 @@ class GramIndex {
     const shift = Math.clz32(this.#heads.length) + 1;
     for (let position = this.#indexed; position < length; position++) {
       let hash = 0;
-      for (let offset = 0; offset < this.#gramLength; offset++)
+      for (let offset = 0; offset < this.gramLength; offset++)
         hash = Math.imul(hash ^ (tokens[position - offset] ?? -1), 0x9e3779b1) ^ (hash >>> 15);
       const head = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> shift;
       this.#previous[position] = this.#heads[head] ?? -1;
