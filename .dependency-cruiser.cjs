@@ -10,6 +10,7 @@ const layers = [
   "http",
   "api",
   "chat",
+  "formats",
   "pool",
   "routing",
   "rag",
@@ -18,11 +19,12 @@ const layers = [
   "machine",
   "config",
   "experts",
+  "grammar",
   "core",
 ];
 // `chat` uses routing and pool; pool, routing and rag do not know one another.
 const siblings = [
-  ["pool", "routing", "rag", "telemetry"],
+  ["formats", "pool", "routing", "rag", "telemetry"],
   ["engine", "telemetry", "machine"],
 ];
 const folder = (name) => (name === "main" || name === "app" ? `^src/${name}\\.ts$` : `^src/${name}/`);

@@ -2,8 +2,7 @@
 // together. May import everything below.
 import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { adminDialect } from "./api/admin/dialect.ts";
-import { openaiDialect } from "./api/openai/dialect.ts";
+import { allDialects } from "./api/dialects.ts";
 import type { ReloadReport, Services } from "./api/services.ts";
 import { createChatService } from "./chat/chat-service.ts";
 import type { ChatService } from "./chat/contract.ts";
@@ -30,7 +29,7 @@ import { createLlamaEngine } from "./engine/llama/llama-engine.ts";
 import { ModelFiles, type ModelFileState } from "./engine/model-files.ts";
 import { stateFolderOf } from "./engine/state-folder.ts";
 import { ExpertCatalogue } from "./experts/catalogue.ts";
-import type { Expert } from "./experts/expert.ts";
+import type { Embedder, Expert, Reranker } from "./experts/expert.ts";
 import { loadManifest, missingFileAdvice, packageManifestPath } from "./experts/manifest.ts";
 import { createHttpApp, type HttpApp, type RunningRequest } from "./http/app.ts";
 import { availableMemory, memoryReserveBytes } from "./machine/available-memory.ts";
@@ -128,8 +127,7 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
   /** All that depends on the configuration, as one value: a request sees the old one or the new one, never a mixture. */
   const createServing = (config: AppConfig): Serving => {
     const { catalogue, chat } = createUseCases(config, shared, log);
-    const modelPathOf = (modelId: string) =>
-      catalogue.find(modelId)?.modelPath ?? (modelId === config.embedder?.id ? config.embedder.modelPath : modelId);
+    const modelOf = (modelId: string) => poolModels(config).find(({ id }) => id === modelId)?.spec;
     const services: Services = {
       version: packageVersion,
       startedAtMs,
@@ -137,13 +135,15 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
       chat,
       engine: engine.description,
       experts: () => catalogue.experts,
+      dropsParameters: config.dropsParameters,
       embedder: () => config.embedder,
+      reranker: () => config.reranker,
       defaultModel: () => config.defaultModel,
       resolveModel: (name) => catalogue.find(name),
       poolStatus: () => pool.status(),
       poolEvents: () => pool.events(),
-      loadExpert: async (modelId, signal) => {
-        const lease = await pool.acquire(modelId, { signal });
+      loadExpert: async (modelId, signal, keepAliveMs) => {
+        const lease = await pool.acquire(modelId, { signal, keepAliveMs: keepAliveMs ?? undefined });
         lease.release();
       },
       unloadExpert: (modelId) => pool.unload(modelId),
@@ -155,18 +155,20 @@ export async function createApp(loaded: AppConfig, log: AdjustableLogger, option
           if (catalogue.find(modelId)?.keep === true) void pool.warmUp([modelId]);
         }
         // A file that failed its proof gets another one too.
-        void files.forgetProof(modelPathOf(modelId)).catch(() => {});
+        void files.forgetProof(modelOf(modelId)?.path ?? modelId).catch(() => {});
         return lifted;
       },
       reload: async () => reload(),
-      fileState: (modelId) => files.look(modelPathOf(modelId), modelId === config.embedder?.id ? "embedding" : "text"),
+      fileState: (modelId) => {
+        const { path, purpose } = modelOf(modelId) ?? { path: modelId, purpose: "text" };
+        return files.look(path, purpose);
+      },
       stats: () => stats.snapshot(),
       metricsText: () => metrics.text(),
       probe: (modelId, signal) => probe(chat, modelId, systemClock, signal),
       isDraining: () => draining,
     };
-    const openai = openaiDialect(services);
-    const dialects = [openai, adminDialect(services, openai.endpoints)];
+    const dialects = allDialects(services);
     return { config, http: createHttpApp({ dialects, server: config.server, clock: systemClock, log, running }) };
   };
   let serving = createServing(started);
@@ -347,7 +349,7 @@ export async function openTuning(config: AppConfig): Promise<TuningSession> {
   const { threads: most } = recommendedThreads(machine.cpu, machine.cgroup);
   const cores = coresDescription(machine);
   const experts = config.experts.map((expert) => ({ ...expert, keep: false }));
-  const shared = await createShared({ ...config, experts, embedder: null }, silentLogger, {
+  const shared = await createShared({ ...config, experts, embedder: null, reranker: null }, silentLogger, {
     // Whatever was measured before: the count that is best now may be any.
     tunedThreads: () => ({ decode: most, prefill: most }),
   });
@@ -463,6 +465,8 @@ function createUseCases(config: AppConfig, { pool, files, stats, metrics }: Shar
   const chat = createChatService({
     catalogue,
     embedder: config.embedder,
+    reranker: config.reranker,
+    defaultModel: config.defaultModel,
     pool,
     files,
     router,
@@ -470,7 +474,8 @@ function createUseCases(config: AppConfig, { pool, files, stats, metrics }: Shar
     record: (record) => {
       stats.record(record);
       metrics.record(record);
-      log.info({ ...record }, "request");
+      if (record.isEmpty) log.warn({ ...record }, "request: the answer is empty");
+      else log.info({ ...record }, "request");
     },
   });
   return { catalogue, chat };
@@ -532,11 +537,25 @@ function poolModels(config: AppConfig): PoolModel[] {
     priority: expert.priority,
     keep: expert.keep,
   }));
-  if (config.embedder === null) return experts;
-  const { id, modelPath, contextTokens } = config.embedder;
-  // The embedder is pinned: a router's or a client's small request must never push out an expert, nor be pushed out.
-  const spec = { path: modelPath, purpose: "embedding" as const, contextTokens, slots: 1 };
-  return [...experts, { id, spec, minContextTokens: null, priority: 1, keep: true }];
+  const { embedder, reranker } = config;
+  const models: PoolModel[] = [...experts];
+  if (embedder !== null) {
+    const spec = readingSpec(embedder, "embedding");
+    // Pinned: a router's or a client's small request must never push out an expert, nor be pushed out.
+    models.push({ id: embedder.id, spec, minContextTokens: null, priority: 1, keep: true });
+  }
+  if (reranker !== null) {
+    const spec = readingSpec(reranker, "ranking");
+    models.push({ id: reranker.id, spec, minContextTokens: null, priority: 1, keep: false });
+  }
+  return models;
+}
+
+/** Requests that read texts with one model at the same time: its batches hold texts of all of them. */
+const readers = 8;
+
+function readingSpec({ modelPath, contextTokens }: Embedder | Reranker, purpose: "embedding" | "ranking") {
+  return { path: modelPath, purpose, contextTokens, slots: readers };
 }
 
 function promptCacheLine({ ramBytes, diskBytes, folder }: PromptCacheSettings): string {

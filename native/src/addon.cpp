@@ -1,7 +1,9 @@
 // The module: what JavaScript sees is described in src/engine/llama/native-exports.ts.
 #include <napi.h>
 
+#include "embedding.h"
 #include "environment.h"
+#include "grammar.h"
 #include "sampler.h"
 #include "session.h"
 #include "state_buffer.h"
@@ -12,6 +14,7 @@ namespace {
 void stopComputing(void* data) {
     auto* environment = static_cast<Environment*>(data);
     for (auto* session : environment->sessions) session->requestAbort();
+    for (auto* embedder : environment->embedders) embedder->requestAbort();
     environment->executor.stop();
 }
 
@@ -27,6 +30,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     napi_add_env_cleanup_hook(env, stopComputing, environment);
     exports.Set("Session", Session::define(env));
     exports.Set("Sampler", Sampler::define(env));
+    exports.Set("Grammar", Grammar::define(env));
+    exports.Set("Embedder", Embedder::define(env));
+    exports.Set("prepareEmbedding", Napi::Function::New(env, prepareEmbedding));
     exports.Set("stop", Napi::Function::New(env, stop));
     exports.Set("allocateState", Napi::Function::New(env, allocateState));
     exports.Set("freeState", Napi::Function::New(env, freeState));

@@ -7,6 +7,7 @@
 
 #include "executor.h"
 
+class Embedder;
 class Session;
 
 struct Environment {
@@ -16,4 +17,5 @@ struct Environment {
 
     Executor executor;
     std::set<Session*> sessions;
+    std::set<Embedder*> embedders;
 };

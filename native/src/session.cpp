@@ -61,23 +61,25 @@ public:
 
     void run() override {
         chosen.resize(streams.size());
+        logprobs.resize(streams.size());
         decodeBatch();
-        for (size_t index = 0; index < streams.size(); index++) choose(streams[index], chosen[index]);
+        for (size_t index = 0; index < streams.size(); index++) choose(index);
         for (int32_t pass = 1; pass < passes && goesOn(); pass++) {
             continueBatch();
             decodeBatch();
-            for (size_t index = 0; index < streams.size(); index++) choose(streams[index], chosen[index]);
+            for (size_t index = 0; index < streams.size(); index++) choose(index);
         }
     }
 
     Napi::Value result(Napi::Env env) override {
         size_t length = 0;
-        for (const auto& tokens : chosen) length += 1 + tokens.size();
+        for (size_t index = 0; index < streams.size(); index++) length += 1 + chosen[index].size() + logprobs[index].size();
         auto array = Napi::Int32Array::New(env, length);
         int32_t* at = array.Data();
-        for (const auto& tokens : chosen) {
-            *at++ = static_cast<int32_t>(tokens.size());
-            at = std::copy(tokens.begin(), tokens.end(), at);
+        for (size_t index = 0; index < streams.size(); index++) {
+            *at++ = static_cast<int32_t>(chosen[index].size());
+            at = std::copy(chosen[index].begin(), chosen[index].end(), at);
+            at = std::copy(logprobs[index].begin(), logprobs[index].end(), at);
         }
         return array;
     }
@@ -121,7 +123,9 @@ private:
     }
 
     /** Appends each drafted token that proved right, and the first that is not. */
-    void choose(StreamPlan& stream, std::vector<llama_token>& tokens) {
+    void choose(size_t index) {
+        auto& stream = streams[index];
+        auto& tokens = chosen[index];
         if (stream.drafts < 0) return;
         const int32_t known = stream.tokens - stream.drafts;
         int32_t right = 0;
@@ -130,6 +134,7 @@ private:
             if (logits == nullptr) throw std::runtime_error("llama.cpp returned no logits");
             const llama_token token = stream.sampler->sample(logits, session.vocabularySize, session.scratch);
             tokens.push_back(token);
+            if (token >= 0 && stream.sampler->topLogprobs >= 0) stream.sampler->appendLogprobs(logprobs[index]);
             if (token < 0 || stream.sampler->endsText(token)) break;
             stream.sampler->accept(token);
             if (right == stream.drafts || session.batch.token[stream.firstRow + known + right] != token) break;
@@ -142,6 +147,8 @@ private:
     Session& session;
     /** By stream. */
     std::vector<std::vector<llama_token>> chosen;
+    /** By stream, of the chosen tokens one after the other: see Sampler::appendLogprobs. */
+    std::vector<std::vector<int32_t>> logprobs;
 };
 
 class CopyJob : public Job {
@@ -225,6 +232,7 @@ Session::Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(inf
     // llama.cpp lowers it to what a small context holds, and ends the process at a larger batch.
     batchTokens = std::min(batchTokens, static_cast<int32_t>(llama_n_batch(context)));
     vocabularySize = llama_vocab_n_tokens(vocabulary());
+    grammarVocabulary = std::make_shared<GrammarVocabulary>(vocabulary());
     batch = llama_batch_init(batchTokens, 0, 1);
     owner = Napi::Persistent(addonContext);
     llama_set_abort_callback(context, [](void* data) { return static_cast<std::atomic<bool>*>(data)->load(std::memory_order_relaxed); }, &aborted);
@@ -238,6 +246,7 @@ Session::~Session() {
 
 Napi::Function Session::define(Napi::Env env) {
     return DefineClass(env, "Session", {
+        InstanceAccessor<&Session::getVocabularySize>("vocabularySize"),
         InstanceMethod<&Session::canForgetParts>("canForgetParts"),
         InstanceMethod<&Session::setThreads>("setThreads"),
         InstanceMethod<&Session::decode>("decode"),
@@ -262,6 +271,8 @@ llama_seq_id Session::sequenceOf(const Napi::Value& value) const {
     return sequence;
 }
 
+Napi::Value Session::getVocabularySize(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), vocabularySize); }
+
 // False for recurrent states, which hold the whole past in one place: no drafts and no parts of a sequence then.
 Napi::Value Session::canForgetParts(const Napi::CallbackInfo& info) {
     checkOpen(info.Env());
@@ -278,7 +289,8 @@ Napi::Value Session::setThreads(const Napi::CallbackInfo& info) {
 }
 
 // decode(plan: Int32Array, samplers, passes): for each stream its sequence, first position, number of tokens, number of drafts among
-// them (-1: choose nothing), then the tokens. Answers with an Int32Array: for each stream a count, then as many tokens.
+// them (-1: choose nothing), then the tokens. Answers with an Int32Array: for each stream a count, as many tokens, and where
+// its sampler was asked for them the log probabilities of those of the tokens that are not negative.
 Napi::Value Session::decode(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     checkOpen(env);

@@ -6,7 +6,9 @@
 #include <napi.h>
 
 #include <atomic>
+#include <memory>
 
+#include "grammar.h"
 #include "sampler.h"
 
 class Session : public Napi::ObjectWrap<Session> {
@@ -28,9 +30,11 @@ public:
     /** The batch is in use: from the call until its promise settles. */
     bool isDecoding = false;
     SamplingScratch scratch;
+    std::shared_ptr<GrammarVocabulary> grammarVocabulary;
     std::atomic<bool> aborted{false};
 
 private:
+    Napi::Value getVocabularySize(const Napi::CallbackInfo& info);
     Napi::Value canForgetParts(const Napi::CallbackInfo& info);
     Napi::Value setThreads(const Napi::CallbackInfo& info);
     Napi::Value decode(const Napi::CallbackInfo& info);

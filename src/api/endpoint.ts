@@ -7,14 +7,22 @@ export interface Call<Body> {
   readonly body: Body;
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
+  /** A header of the request, whatever its case. */
+  header(name: string): string | undefined;
   /** A known API key was sent, or none is configured; false only at public endpoints. */
   readonly authorised: boolean;
   /** Fires when the client leaves or the server withdraws the request. */
   readonly signal: AbortSignal;
 }
 
-/** One server-sent event's data: a JSON value, or a line of text as it stands (`[DONE]`, or JSON that is written). */
-export type StreamItem = { readonly json: unknown } | { readonly raw: string };
+/**
+ * One server-sent event's data, or one line: a JSON value, or text as it stands (`[DONE]`, or JSON that is written).
+ * `event` names a server-sent event.
+ */
+export type StreamItem = ({ readonly json: unknown } | { readonly raw: string }) & { readonly event?: string };
+
+/** Server-sent events, or a JSON value a line, which has no comments and so no heartbeats. */
+export type StreamForm = "events" | "lines";
 
 export type Reply =
   | {
@@ -26,6 +34,8 @@ export type Reply =
   | {
       readonly kind: "stream";
       readonly headers?: Readonly<Record<string, string>>;
+      /** Absent: `events`. */
+      readonly form?: StreamForm;
       /**
        * http/ always calls `next()` at least once, calls `return()` when the client leaves, and renders a thrown error:
        * as a status and a body while no header was sent, after that as the dialect's error event.
@@ -37,7 +47,7 @@ export type Reply =
   | { readonly kind: "text"; readonly contentType: string; readonly body: string };
 
 export interface Endpoint<Body = unknown> {
-  readonly method: "get" | "post";
+  readonly method: "get" | "post" | "delete";
   /** With `{name}` for a path parameter, as OpenAPI writes it; one that ends the path may hold slashes. */
   readonly path: string;
   readonly summary: string;
@@ -63,13 +73,20 @@ export interface Endpoint<Body = unknown> {
   handle(call: Call<Body>): Promise<Reply> | Reply;
 }
 
-/** How a dialect writes an error body; OpenAI's form unless a dialect has its own. */
-export type ErrorRenderer = (error: PublicError) => unknown;
+/** How a dialect writes errors; OpenAI's form unless a dialect has its own. */
+export interface ErrorForm {
+  /** The JSON of an error's body, and of a stream's last item where a failure ends it. */
+  body(error: PublicError): unknown;
+  /** The name of the server-sent event that carries it; absent: none. */
+  readonly event?: string;
+}
 
 export interface Dialect {
   readonly name: string;
   // The body's type is the endpoint's own business: http/ only passes what the schema produced.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly endpoints: readonly Endpoint<any>[];
-  readonly renderError?: ErrorRenderer;
+  readonly errors?: ErrorForm;
+  /** A header that tells the request's id beside `x-request-id`, where clients look for another one. */
+  readonly requestIdHeader?: string;
 }

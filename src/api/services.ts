@@ -6,7 +6,7 @@ import type { PoolEvent } from "../core/pool-event.ts";
 import type { StatsSnapshot } from "../core/stats-snapshot.ts";
 import type { EngineDescription } from "../engine/engine.ts";
 import type { ModelFileState } from "../engine/model-files.ts";
-import type { Embedder, Expert } from "../experts/expert.ts";
+import type { Embedder, Expert, Reranker } from "../experts/expert.ts";
 import type { PoolStatus } from "../pool/pool.ts";
 
 export interface ProbeResult {
@@ -25,7 +25,7 @@ export interface ReloadReport {
   readonly experts: number;
   /** "5 experts, was 4: added x; changed y; removed z". */
   readonly summary: string;
-  /** Ids of experts and of the embedder. */
+  /** Ids of experts, of the embedder and of the reranker. */
   readonly added: readonly string[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
@@ -47,8 +47,12 @@ export interface Services {
   readonly engine: EngineDescription;
   /** In the order of the configuration. */
   experts(): readonly Expert[];
+  /** `drop_params`: parameters that cannot be honoured are passed over, those too that change what an answer means. */
+  readonly dropsParameters: boolean;
   /** Null: none is configured. */
   embedder(): Embedder | null;
+  /** Null: none is configured. */
+  reranker(): Reranker | null;
   /** The id of the expert that answers what the router leaves open. */
   defaultModel(): string;
   /** The expert of that id or alias. */
@@ -57,17 +61,17 @@ export interface Services {
   /** The newest of what happened in the pool, oldest first; without grants, which are too many. */
   poolEvents(): readonly PoolEvent[];
   /**
-   * Loads an expert, or the embedder, as a request for it would, and resolves when it is in memory. Rejects with a
-   * PublicError, or with AbandonedError when the signal fires first.
+   * Loads an expert, the embedder or the reranker, as a request for it would, and resolves when it is in memory. Rejects with a
+   * PublicError, or with AbandonedError when the signal fires first. `keepAliveMs`: as of a request.
    */
-  loadExpert(modelId: string, signal: AbortSignal): Promise<void>;
+  loadExpert(modelId: string, signal: AbortSignal, keepAliveMs: number | null): Promise<void>;
   /** "busy": it is leased, waited for or pinned; nothing was done. */
   unloadExpert(modelId: string): "unloading" | "busy" | "not_loaded";
   /** Ends a quarantine and the wait after a failed load; false: there was neither. */
   liftQuarantine(modelId: string): boolean;
   /** Reads the configuration again and serves by it, without dropping a request. Rejects with a PublicError. */
   reload(): Promise<ReloadReport>;
-  /** Never rejects. `modelId`: one of the experts' ids or the embedder's. */
+  /** Never rejects. `modelId`: the id of an expert, of the embedder or of the reranker. */
   fileState(modelId: string): Promise<ModelFileState>;
   stats(): StatsSnapshot;
   /** Prometheus text format. */

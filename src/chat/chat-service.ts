@@ -1,15 +1,25 @@
-// The use cases behind every dialect: route, lease, render, generate, stop, account. Knows no HTTP and no engine but its
-// interface. May import its neighbours, pool/, routing/, engine/, experts/ and core/ (interfaces).
+// The use cases behind every dialect: choose, lease, render, generate, account. Knows no HTTP and no engine but its
+// interface. May import its neighbours, pool/, routing/, formats/, engine/, experts/ and core/ (interfaces).
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
-import { AbandonedError, invalidRequest, modelNotFound, PublicError } from "../core/errors.ts";
+import { invalidRequest, type PublicError } from "../core/errors.ts";
 import type { RequestRecorder } from "../core/request-record.ts";
-import type { ChatMessage, EmbeddingModel, GenerationRequest, TextModel, Token } from "../engine/engine.ts";
-import type { ModelFiles } from "../engine/model-files.ts";
-import type { ExpertCatalogue } from "../experts/catalogue.ts";
-import type { Embedder, Expert } from "../experts/expert.ts";
+import type {
+  ChatMessage,
+  EmbeddingModel,
+  RankingModel,
+  RenderedPrompt,
+  TemplateFacts,
+  TextModel,
+  Token,
+} from "../engine/engine.ts";
+import type { Expert } from "../experts/expert.ts";
+import type { AnswerFormat } from "../formats/answer-format.ts";
+import { answerFormat } from "../formats/answer-formats.ts";
+import { planConversation } from "../formats/conversation-plan.ts";
 import type { AcquireOptions, Lease, ModelPool } from "../pool/pool.ts";
-import type { Router } from "../routing/router.ts";
+import { answerEvents } from "./answer.ts";
+import { beginningOf, firstValues, fittingTokens } from "./batches.ts";
 import type {
   AnswerEvent,
   ChatRequest,
@@ -18,19 +28,27 @@ import type {
   EmbeddingAnswer,
   EmbeddingRequest,
   GenerationLimits,
-  Routing,
+  PromptRequest,
+  RankingAnswer,
+  RankingRequest,
+  RenderedConversation,
   Scheduling,
 } from "./contract.ts";
+import {
+  chooseEmbedder,
+  chooseExpert,
+  chooseReranker,
+  type ChosenExpert,
+  type ExpertChoiceParts,
+  namedExpert,
+} from "./expert-choice.ts";
 import { refuseHopelessConversation, refuseHopelessPrompt } from "./prompt-limit.ts";
 import { RequestLedger } from "./request-ledger.ts";
-import { StopScanner } from "./stop-sequences.ts";
 
-export interface ChatServiceParts {
-  readonly catalogue: ExpertCatalogue;
-  readonly embedder: Embedder | null;
+export interface ChatServiceParts extends ExpertChoiceParts {
+  /** The expert that is asked where nobody is named and nothing is to be routed. */
+  readonly defaultModel: string;
   readonly pool: ModelPool;
-  readonly files: Pick<ModelFiles, "look">;
-  readonly router: Router;
   readonly record: RequestRecorder;
   readonly clock: Clock;
 }
@@ -38,6 +56,13 @@ export interface ChatServiceParts {
 export function createChatService(parts: ChatServiceParts): ChatService {
   return new PooledChatService(parts);
 }
+
+interface Prompt {
+  readonly tokens: readonly Token[];
+  readonly format: AnswerFormat;
+}
+
+type Generation = GenerationLimits & { readonly scheduling: Scheduling };
 
 class PooledChatService implements ChatService {
   readonly #parts: ChatServiceParts;
@@ -50,50 +75,133 @@ class PooledChatService implements ChatService {
   }
 
   chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
-    const lastUser = request.messages.findLast((message) => message.role === "user");
-    const routing = (ledger: RequestLedger) => this.#choose(request, lastUser?.content ?? "", ledger);
-    return this.#answer("chat", "messages", routing, request, signal, (model, expert) => {
-      refuseHopelessConversation(model, request.messages);
-      const messages = withSystemPrompt(request.messages, expert.systemPrompt);
-      // A last message of the assistant is the beginning of the answer: the model continues it.
-      const addGenerationPrompt = messages.at(-1)?.role !== "assistant";
-      return model.renderChat(messages, { addGenerationPrompt }).tokens;
+    const choose = () => chooseExpert(this.#parts, request, lastUserText(request.messages));
+    const { budgetTokens } = request.reasoning;
+    return this.#answer("chat", "messages", choose, request, budgetTokens, signal, (model, expert) => {
+      const { tokens, format } = conversationPrompt(model, expert, request);
+      return { tokens, format: format() };
     });
   }
 
   complete(request: CompletionRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void, void> {
-    const { prompt, promptField } = request;
-    const routing = (ledger: RequestLedger) =>
-      this.#choose({ model: request.model, forceRouting: false }, typeof prompt === "string" ? prompt : "", ledger);
-    return this.#answer("completion", promptField, routing, request, signal, (model) => {
-      if (typeof prompt !== "string") return prompt;
-      refuseHopelessPrompt(model, prompt, promptField);
-      return model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
+    const { prompt, promptField, suffix, output } = request;
+    const text = typeof prompt === "string" ? prompt : "";
+    const choose = () => chooseExpert(this.#parts, { model: request.model, forceRouting: false }, text);
+    return this.#answer("completion", promptField, choose, request, null, signal, (model) => {
+      const format = answerFormat({ template: noTemplate, generationPrompt: "", tools: null, output });
+      return { tokens: completionPrompt(model, prompt, promptField, suffix), format };
     });
   }
 
   async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingAnswer> {
-    const { clock, record } = this.#parts;
-    const ledger = new RequestLedger("embedding", clock, record);
+    const choose = () => chooseEmbedder(this.#parts, request.model);
+    return this.#withLoaded("embedding", choose, request.scheduling, signal, async ({ model, modelId, loadMs }) => {
+      if (model.kind !== "embedding") throw new Error(`${modelId} was not loaded for embeddings`);
+      const dimensions = request.dimensions ?? model.dimensions;
+      if (dimensions > model.dimensions) throw tooManyDimensions(dimensions, model.dimensions, modelId);
+      const embedded = await this.#embedAll(model, request, signal);
+      const promptTokens = embedded.reduce((sum, { tokens }) => sum + tokens, 0);
+      const vectors = embedded.map(({ vector }) => firstValues(vector, dimensions));
+      return { model: modelId, vectors, promptTokens, loadMs };
+    });
+  }
+
+  async rank(request: RankingRequest, signal: AbortSignal): Promise<RankingAnswer> {
+    const choose = () => chooseReranker(this.#parts, request.model);
+    return this.#withLoaded("ranking", choose, request.scheduling, signal, async ({ model, modelId }) => {
+      if (model.kind !== "ranking") throw new Error(`${modelId} was not loaded for ranking`);
+      const pairs = pairsOf(model, request);
+      const scores = await model.score(pairs, signal);
+      return { model: modelId, scores, promptTokens: pairs.reduce((sum, pair) => sum + pair.length, 0) };
+    });
+  }
+
+  async render(request: PromptRequest, signal: AbortSignal): Promise<RenderedConversation> {
+    const { expert } = await chooseExpert(this.#parts, request, lastUserText(request.messages));
+    const render = (model: TextModel) => conversationPrompt(model, expert, request);
+    const { text, tokens, generationPrompt } = await this.#useModel(expert, render, request.scheduling, signal);
+    return { expertId: expert.id, text, tokens, generationPrompt };
+  }
+
+  async withModel<T>(
+    name: string | null,
+    use: (model: TextModel, expertId: string) => T,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { catalogue, defaultModel } = this.#parts;
+    const expert = namedExpert(this.#parts, name) ?? catalogue.find(defaultModel);
+    if (expert === undefined) throw new Error(`the default model ${defaultModel} is not in the catalogue`);
+    return this.#useModel(expert, (model) => use(model, expert.id), { priority: 0, keepAliveMs: null }, signal);
+  }
+
+  /** At once where the model is in memory: nothing is generated, so no slot is needed. */
+  async #useModel<T>(
+    expert: Expert,
+    use: (model: TextModel) => T,
+    scheduling: Scheduling,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { pool } = this.#parts;
+    const loaded = pool.peek(expert.id);
+    if (loaded?.kind === "text") return use(loaded);
+    const lease = await pool.acquire(expert.id, acquireOptions(scheduling, signal));
+    try {
+      return use(textModelOf(lease));
+    } finally {
+      lease.release();
+    }
+  }
+
+  async #embedAll(
+    model: EmbeddingModel,
+    { inputs, truncates }: EmbeddingRequest,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly vector: Float32Array; readonly tokens: number }[]> {
+    const keys = inputs.map(
+      (input) => `${truncates}${typeof input === "string" ? `t${input}` : `i${input.join(",")}`}`,
+    );
+    const known = keys.map((key) => this.#embeddings?.get(key));
+    const unknown = inputs.flatMap((input, index) => {
+      if (known[index] !== undefined) return [];
+      return [{ index, tokens: fittingTokens(model, input, { field: `input[${index}]`, truncates }) }];
+    });
+    const vectors =
+      unknown.length === 0
+        ? []
+        : await model.embed(
+            unknown.map(({ tokens }) => tokens),
+            signal,
+          );
+    for (const [position, { index, tokens }] of unknown.entries()) {
+      const vector = vectors[position];
+      if (vector === undefined) throw new Error("the engine returned fewer vectors than it was given texts");
+      known[index] = { vector, tokens: tokens.length };
+      this.#embeddings?.set(keys[index] ?? "", known[index]);
+    }
+    return known.flatMap((one) => one ?? []);
+  }
+
+  async #withLoaded<Answer extends { readonly promptTokens: number }>(
+    kind: "embedding" | "ranking",
+    choose: () => { readonly id: string },
+    scheduling: Scheduling,
+    signal: AbortSignal,
+    use: (lease: Lease) => Promise<Answer>,
+  ): Promise<Answer> {
+    const { clock, record, pool } = this.#parts;
+    const ledger = new RequestLedger(kind, clock, record);
     let lease: Lease | undefined;
     try {
-      const embedder = this.#embedderFor(request.model);
-      ledger.expertId = embedder.id;
-      lease = await this.#parts.pool.acquire(embedder.id, acquireOptions(request.scheduling, signal));
+      const { id } = choose();
+      ledger.expertId = id;
+      lease = await pool.acquire(id, acquireOptions(scheduling, signal));
       ledger.leased(lease);
-      const model = lease.model;
-      if (model.kind !== "embedding") throw new Error(`${embedder.id} was loaded for text`);
       const startMs = clock.nowMs();
-      const vectors: Float32Array[] = [];
-      let promptTokens = 0;
-      for (const [index, input] of request.inputs.entries()) {
-        const { vector, tokens } = await this.#embedOne(model, input, index, signal);
-        vectors.push(vector);
-        promptTokens += tokens;
-      }
+      const answer = await use(lease);
       const promptMs = clock.nowMs() - startMs;
+      const { promptTokens } = answer;
       ledger.finish({ promptTokens, cachedTokens: 0, generatedTokens: 0, promptMs, generatedMs: 0 });
-      return { model: embedder.id, vectors, promptTokens };
+      return answer;
     } catch (error) {
       ledger.fail(error, signal);
       throw error;
@@ -102,54 +210,30 @@ class PooledChatService implements ChatService {
     }
   }
 
-  async #embedOne(
-    model: EmbeddingModel,
-    input: string | readonly Token[],
-    index: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly vector: Float32Array; readonly tokens: number }> {
-    if (typeof input === "string") refuseHopelessPrompt(model, input, `input[${index}]`);
-    else this.#refuseLongInput(model, input, index);
-    const key = typeof input === "string" ? `t${input}` : `i${input.join(",")}`;
-    const known = this.#embeddings?.get(key);
-    if (known !== undefined) return known;
-    const tokens = typeof input === "string" ? model.tokenize(input, { parseSpecial: false, addSpecial: true }) : input;
-    this.#refuseLongInput(model, tokens, index);
-    const embedded = { vector: await model.embed(tokens, signal), tokens: tokens.length };
-    this.#embeddings?.set(key, embedded);
-    return embedded;
-  }
-
-  #refuseLongInput(model: EmbeddingModel, tokens: readonly Token[], index: number): void {
-    if (tokens.length < model.contextTokens) return;
-    throw new PublicError(
-      `input[${index}] has ${tokens.length} tokens, but the embedding model takes at most ${model.contextTokens - 1}.`,
-      { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: `input[${index}]` },
-    );
-  }
-
   async *#answer(
     kind: "chat" | "completion",
     promptField: string,
-    choose: (ledger: RequestLedger) => Promise<{ readonly expert: Expert; readonly routing: Routing }>,
-    request: GenerationLimits & { readonly scheduling: Scheduling },
+    choose: () => Promise<ChosenExpert>,
+    request: Generation,
+    thinkingBudgetTokens: number | null,
     signal: AbortSignal,
-    promptOf: (model: TextModel, expert: Expert) => readonly Token[],
+    promptOf: (model: TextModel, expert: Expert) => Prompt,
   ): AsyncGenerator<AnswerEvent, void, void> {
     const { clock, record, pool } = this.#parts;
     const ledger = new RequestLedger(kind, clock, record);
     let lease: Lease | undefined;
     try {
-      const { expert, routing } = await choose(ledger);
+      const { expert, routing, routingSource } = await choose();
+      ledger.expertId = expert.id;
+      ledger.routingSource = routingSource;
       yield { type: "routing", routing };
       lease = await pool.acquire(expert.id, acquireOptions(request.scheduling, signal));
       ledger.leased(lease);
-      const model = lease.model;
-      if (model.kind !== "text") throw new Error(`${expert.id} was loaded for embeddings`);
-      const promptTokens = promptOf(model, expert);
+      const model = textModelOf(lease);
+      const { tokens: promptTokens, format } = promptOf(model, expert);
       const sampling = { ...expert.sampling, ...request.sampling };
-      const generation = { promptTokens, promptField, maxTokens: request.maxTokens, sampling };
-      yield* this.#generate(model, generation, request.stop, signal, ledger);
+      const plan = { promptTokens, promptField, format, limits: request, sampling, thinkingBudgetTokens };
+      yield* answerEvents(model, plan, { clock, ledger }, signal);
     } catch (error) {
       ledger.fail(error, signal);
       throw error;
@@ -159,138 +243,86 @@ class PooledChatService implements ChatService {
       lease?.release();
     }
   }
+}
 
-  async *#generate(
-    model: TextModel,
-    request: GenerationRequest,
-    stop: readonly string[],
-    signal: AbortSignal,
-    ledger: RequestLedger,
-  ): AsyncGenerator<AnswerEvent, void, void> {
-    const scanner = new StopScanner(stop);
-    const startMs = this.#parts.clock.nowMs();
-    let started = false;
-    let promptReadMs = startMs;
-    let cachedTokens = 0;
-    let readTokens = 0;
-    let generatedTokens = 0;
-    const timingsNow = () => ({
-      promptTokens: readTokens,
-      cachedTokens,
-      generatedTokens,
-      promptMs: promptReadMs - startMs,
-      generatedMs: this.#parts.clock.nowMs() - promptReadMs,
-    });
-    // Asked for only where the generation does not come to its end.
-    ledger.timingsSoFar = timingsNow;
-    for await (const event of model.generate(request, signal)) {
-      switch (event.type) {
-        case "prefill":
-          promptReadMs = this.#parts.clock.nowMs();
-          cachedTokens = event.cachedTokens;
-          readTokens = event.readTokens;
-          if (!started) yield { type: "started", promptTokens: event.promptTokens };
-          started = true;
-          yield { type: "prefill", readTokens: event.readTokens, promptTokens: event.promptTokens };
-          break;
-        case "text": {
-          generatedTokens += event.tokens.length;
-          const scan = scanner.push(event.text);
-          if (scan.text !== "") {
-            ledger.text();
-            yield { type: "text", text: scan.text };
-          }
-          if (scan.stopped) {
-            yield { type: "end", reason: "stop", timings: ledger.finish(timingsNow()) };
-            return;
-          }
-          break;
-        }
-        case "end": {
-          const rest = scanner.flush();
-          if (rest !== "") {
-            ledger.text();
-            yield { type: "text", text: rest };
-          }
-          yield { type: "end", reason: event.reason, timings: ledger.finish(event.timings) };
-          return;
-        }
-      }
-    }
-    if (signal.aborted) throw new AbandonedError();
-    throw new Error("the engine's stream ended without an end event");
-  }
+/** Of what never was a conversation. */
+const noTemplate: TemplateFacts = {
+  source: null,
+  takesTools: false,
+  takesToolMessages: false,
+  thinking: null,
+  switchesThinking: false,
+};
 
-  async #choose(
-    request: Pick<ChatRequest, "model" | "forceRouting">,
-    prompt: string,
-    ledger: RequestLedger,
-  ): Promise<{ readonly expert: Expert; readonly routing: Routing }> {
-    const named = request.model;
-    if (!request.forceRouting && named !== null && named !== "" && named !== "auto") {
-      const expert = this.#parts.catalogue.find(named);
-      if (expert === undefined) {
-        if (named === this.#parts.embedder?.id) {
-          throw invalidRequest(
-            `${named} only makes embeddings; ask it at /v1/embeddings.`,
-            "model",
-            "model_not_supported",
-          );
-        }
-        throw modelNotFound(named, [...this.#parts.catalogue.knownNames, "auto"]);
-      }
-      ledger.expertId = expert.id;
-      ledger.routingSource = "request";
-      return {
-        expert,
-        routing: { expertId: expert.id, confidence: 1, source: "request", reason: "the request named this model" },
-      };
-    }
-    const decision = this.#parts.router.route({ prompt, hasImages: false });
-    const chosen = await this.#firstOnDisk(decision.expertId, decision.scores);
-    ledger.expertId = chosen.id;
-    ledger.routingSource = decision.source;
-    const reason =
-      chosen.id === decision.expertId
-        ? decision.reason
-        : `${decision.reason}; the file of ${decision.expertId} is not there, ${chosen.id} fits next best`;
-    const confidence = chosen.id === decision.expertId ? decision.confidence : (decision.scores[chosen.id] ?? 0);
-    return { expert: chosen, routing: { expertId: chosen.id, confidence, source: decision.source, reason } };
-  }
+function conversationPrompt(
+  model: TextModel,
+  expert: Expert,
+  { messages, tools, output, reasoning }: PromptRequest,
+): RenderedPrompt & { readonly format: () => AnswerFormat } {
+  refuseHopelessConversation(model, messages, tools?.tools ?? []);
+  const { template } = model;
+  const plan = planConversation(template, withSystemPrompt(messages, expert.systemPrompt), tools);
+  const { text, tokens, generationPrompt } = model.renderChat(plan.messages, {
+    // A last message of the assistant is the beginning of the answer: the model continues it.
+    addGenerationPrompt: plan.messages.at(-1)?.role !== "assistant",
+    ...(plan.tools.length > 0 ? { tools: plan.tools } : {}),
+    ...(reasoning.thinks === null ? {} : { thinks: reasoning.thinks }),
+    ...(reasoning.effort === null ? {} : { reasoningEffort: reasoning.effort }),
+  });
+  return { text, tokens, generationPrompt, format: () => answerFormat({ template, generationPrompt, tools, output }) };
+}
 
-  /** The router's choice, or where its file is not there the likeliest expert whose file is. */
-  async #firstOnDisk(chosenId: string, scores: Readonly<Record<string, number>>): Promise<Expert> {
-    const { catalogue, files } = this.#parts;
-    const ranked = catalogue.experts.toSorted((left, right) => (scores[right.id] ?? 0) - (scores[left.id] ?? 0));
-    const chosen = ranked.filter(({ id }) => id === chosenId);
-    for (const expert of [...chosen, ...ranked]) {
-      if ((await files.look(expert.modelPath)).state === "present") return expert;
-    }
-    throw new PublicError(
-      `No expert can answer: no model file of ${catalogue.ids.join(", ")} can be used. GET /experts says why.`,
-      { status: 503, type: "unavailable_error", code: "no_expert_available", shouldRetry: false },
+function completionPrompt(
+  model: TextModel,
+  prompt: string | readonly Token[],
+  promptField: string,
+  suffix: string | null,
+): readonly Token[] {
+  if (typeof prompt === "string") refuseHopelessPrompt(model, prompt, promptField);
+  if (suffix === null)
+    return typeof prompt === "string" ? model.tokenize(prompt, { parseSpecial: true, addSpecial: true }) : prompt;
+  const { infill } = model.vocabulary;
+  if (infill === null) {
+    throw invalidRequest(
+      "suffix asks to fill in the middle of a text, which this model was not trained for; leave it out or ask another model.",
+      "suffix",
+      "unsupported_parameter",
     );
   }
+  refuseHopelessPrompt(model, suffix, "suffix");
+  const plain = (text: string) => model.tokenize(text, { parseSpecial: false, addSpecial: false });
+  const opening = model.tokenize("", { parseSpecial: false, addSpecial: true });
+  const before = typeof prompt === "string" ? plain(prompt) : prompt;
+  return [...opening, infill.prefix, ...before, infill.suffix, ...plain(suffix), infill.middle];
+}
 
-  #embedderFor(model: string | null): Embedder {
-    const { embedder, catalogue } = this.#parts;
-    if (embedder === null) {
-      throw invalidRequest(
-        "No embedding model is configured; set embedding_model.model_path to a GGUF file.",
-        "model",
-        "embeddings_not_configured",
-      );
-    }
-    if (model === null || model === "" || model === embedder.id) return embedder;
-    if (catalogue.find(model) !== undefined) {
-      throw invalidRequest(
-        `${model} generates text; the embedding model is ${embedder.id}.`,
-        "model",
-        "model_not_supported",
-      );
-    }
-    throw modelNotFound(model, [embedder.id]);
-  }
+function tooManyDimensions(asked: number, most: number, modelId: string): PublicError {
+  return invalidRequest(
+    `dimensions must be an integer from 1 to ${most}, the number of ${modelId}; received ${asked}.`,
+    "dimensions",
+  );
+}
+
+function pairsOf(
+  model: RankingModel,
+  { query, documents, maxDocumentTokens }: RankingRequest,
+): readonly (readonly Token[])[] {
+  refuseHopelessPrompt(model, query, "query");
+  return documents.map((document, index) => {
+    const field = `documents[${index}]`;
+    if (maxDocumentTokens === undefined) refuseHopelessPrompt(model, document, field);
+    const read = maxDocumentTokens === undefined ? document : beginningOf(model, document, maxDocumentTokens);
+    return fittingTokens(model, model.pairTokens(query, read), { field, truncates: false });
+  });
+}
+
+function textModelOf({ model, modelId }: Lease): TextModel {
+  if (model.kind !== "text") throw new Error(`${modelId} was not loaded for text`);
+  return model;
+}
+
+function lastUserText(messages: readonly ChatMessage[]): string {
+  return messages.findLast(({ role }) => role === "user")?.content ?? "";
 }
 
 function acquireOptions({ priority, keepAliveMs }: Scheduling, signal: AbortSignal): AcquireOptions {

@@ -1,7 +1,7 @@
 // A cheap live check of one expert: a few tokens through the pool, like any request. May import contract.ts and core/.
 import type { Clock } from "../core/clock.ts";
 import { AbandonedError, messageOf } from "../core/errors.ts";
-import { defaultScheduling, type ChatService } from "./contract.ts";
+import { plainChat, type ChatService } from "./contract.ts";
 
 export interface ProbeOutcome {
   readonly ok: boolean;
@@ -26,12 +26,10 @@ export async function probe(
     const answer = chat.chat(
       {
         model: expertId,
-        forceRouting: false,
         messages: [{ role: "user", content: "Hola" }],
         maxTokens: probeTokens,
-        stop: [],
+        ...plainChat,
         sampling: { temperature: 0 },
-        scheduling: defaultScheduling,
       },
       signal,
     );

@@ -1,12 +1,12 @@
 // Refuses a prompt that cannot fit before all of it is tokenized: tokenizing megabytes holds up every other request.
 // May import engine/ (types) and core/.
 import { PublicError } from "../core/errors.ts";
-import type { TextModel } from "../engine/engine.ts";
+import type { ChatMessage, LoadedModel, ToolDefinition } from "../engine/engine.ts";
 
 /** A text up to this length is tokenized whole: a fraction of a second at the worst. */
 const sampleCharacters = 200_000;
 
-type Tokenizer = Pick<TextModel, "tokenize" | "contextTokens">;
+type Tokenizer = Pick<LoadedModel, "tokenize" | "contextTokens">;
 
 /**
  * Throws a PublicError (400, `context_length_exceeded`) where a beginning of a very long text has more tokens than
@@ -28,9 +28,15 @@ export function refuseHopelessPrompt(model: Tokenizer, text: string, field: stri
 /** The same for a conversation. What the assistant said before weighs less: templates may drop its reasoning. */
 export function refuseHopelessConversation(
   model: Tokenizer,
-  messages: readonly { readonly role: string; readonly content: string }[],
+  messages: readonly ChatMessage[],
+  tools: readonly ToolDefinition[],
 ): void {
-  const textOf = (kept: typeof messages) => kept.map(({ content }) => content).join("\n");
+  const textOf = (kept: typeof messages) => kept.map(wholeText).join("\n");
   refuseHopelessPrompt(model, textOf(messages.filter(({ role }) => role !== "assistant")), "messages");
   refuseHopelessPrompt(model, textOf(messages), "messages", 4 * model.contextTokens);
+  refuseHopelessPrompt(model, tools.map((tool) => JSON.stringify(tool)).join("\n"), "tools");
+}
+
+function wholeText({ content, reasoning = "", toolCalls = [] }: ChatMessage): string {
+  return [content, reasoning, ...toolCalls.map((call) => call.arguments)].filter((text) => text !== "").join("\n");
 }

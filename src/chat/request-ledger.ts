@@ -1,10 +1,11 @@
-// Keeps the figures of one request while it runs, and records them once at its end. May import chat/contract, pool/ (types)
-// and core/.
+// Keeps the figures of one request while it runs, and records them once at its end. May import contract.ts, formats/, pool/
+// (types) and core/.
 import type { Clock } from "../core/clock.ts";
 import { AbandonedError, PublicError } from "../core/errors.ts";
 import type { RequestRecord, RequestRecorder } from "../core/request-record.ts";
 import type { GenerationTimings } from "../engine/engine.ts";
 import type { Lease } from "../pool/pool.ts";
+import type { AnswerPart } from "../formats/answer-format.ts";
 import type { AnswerTimings } from "./contract.ts";
 
 export class RequestLedger {
@@ -17,12 +18,14 @@ export class RequestLedger {
   #queueMs = 0;
   #loadMs = 0;
   #ttftMs: number | null = null;
+  #isEmpty: boolean;
   /** What was done for a generation that has not come to its end. */
   timingsSoFar: (() => GenerationTimings) | null = null;
   #recorded = false;
 
   constructor(kind: RequestRecord["kind"], clock: Clock, record: RequestRecorder) {
     this.#kind = kind;
+    this.#isEmpty = kind === "chat" || kind === "completion";
     this.#clock = clock;
     this.#record = record;
     this.#startMs = clock.nowMs();
@@ -33,15 +36,16 @@ export class RequestLedger {
     this.#loadMs = lease.loadMs;
   }
 
-  /** Text is about to be sent. */
-  text(): void {
+  /** A part of the answer is about to be sent. */
+  part(type: AnswerPart["type"]): void {
     this.#ttftMs ??= this.#clock.nowMs() - this.#startMs;
+    if (type !== "reasoning") this.#isEmpty = false;
   }
 
   /** Call before the last event is handed out: a reader may stop at it. */
-  finish(generation: GenerationTimings): AnswerTimings {
+  finish(generation: GenerationTimings, reasoningTokens = 0): AnswerTimings {
     this.#end("ok", null, generation);
-    return { ...generation, queueMs: this.#queueMs, loadMs: this.#loadMs, ttftMs: this.#ttftMs };
+    return { ...generation, reasoningTokens, queueMs: this.#queueMs, loadMs: this.#loadMs, ttftMs: this.#ttftMs };
   }
 
   fail(error: unknown, signal: AbortSignal): void {
@@ -64,6 +68,7 @@ export class RequestLedger {
       routingSource: this.routingSource,
       outcome,
       errorCode,
+      isEmpty: this.#isEmpty && outcome === "ok",
       durationMs: this.#clock.nowMs() - this.#startMs,
       queueMs: this.#queueMs,
       loadMs: this.#loadMs,

@@ -3,8 +3,8 @@
 export interface StopScan {
   /** Text that can be sent: no part of a stop string, and not the beginning of one. */
   readonly text: string;
-  /** A stop string was met; nothing follows. */
-  readonly stopped: boolean;
+  /** The stop string that was met; nothing follows. Null: none so far. */
+  readonly stop: string | null;
 }
 
 export class StopScanner {
@@ -18,14 +18,14 @@ export class StopScanner {
 
   push(piece: string): StopScan {
     const text = this.#held + piece;
-    const hits = this.#stops.map((stop) => text.indexOf(stop)).filter((position) => position !== -1);
-    if (hits.length > 0) {
+    const first = this.#firstIn(text);
+    if (first !== null) {
       this.#held = "";
-      return { text: text.slice(0, Math.min(...hits)), stopped: true };
+      return { text: text.slice(0, first.position), stop: first.stop };
     }
     const keep = Math.max(0, ...this.#stops.map((stop) => overlap(text, stop)));
     this.#held = text.slice(text.length - keep);
-    return { text: text.slice(0, text.length - keep), stopped: false };
+    return { text: text.slice(0, text.length - keep), stop: null };
   }
 
   /** What was held back because it could have become a stop string, at the end of the text. */
@@ -33,6 +33,15 @@ export class StopScanner {
     const rest = this.#held;
     this.#held = "";
     return rest;
+  }
+
+  #firstIn(text: string): { readonly stop: string; readonly position: number } | null {
+    let first: { readonly stop: string; readonly position: number } | null = null;
+    for (const stop of this.#stops) {
+      const position = text.indexOf(stop);
+      if (position !== -1 && position < (first?.position ?? Infinity)) first = { stop, position };
+    }
+    return first;
   }
 }
 

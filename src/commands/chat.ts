@@ -4,7 +4,8 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import {
-  defaultScheduling,
+  plainChat,
+  type AnswerEnd,
   type AnswerEvent,
   type AnswerTimings,
   type ChatService,
@@ -224,18 +225,15 @@ class ChatSession {
     const running = new AbortController();
     this.#running = running;
     let answer = "";
-    let ending: "stop" | "length" | null = null;
+    let ending: AnswerEnd["reason"] | null = null;
     let problem: string | null = null;
     try {
       const events = this.#service.chat(
         {
           model: this.#model,
-          forceRouting: false,
           messages: [...system, ...turn],
           maxTokens: null,
-          stop: [],
-          sampling: {},
-          scheduling: defaultScheduling,
+          ...plainChat,
         },
         running.signal,
       );
@@ -274,14 +272,24 @@ class ChatSession {
         return "";
       }
       case "text":
-        // A model's text must not drive the terminal; in a pipe it stays as it is.
-        this.#output.write(this.interactive ? event.text.replaceAll(/[^\P{Cc}\n\t]/gu, "") : event.text);
+        this.#output.write(this.#shown(event.text));
         return event.text;
+      case "reasoning":
+        // Thinking is shown to who watches, and is no part of the answer.
+        if (this.interactive) this.#errorOutput.write(this.#shown(event.text));
+        return "";
       case "started":
       case "prefill":
+      case "tool_call":
+      case "tool_arguments":
       case "end":
         return "";
     }
+  }
+
+  /** A model's text must not drive the terminal; in a pipe it stays as it is. */
+  #shown(text: string): string {
+    return this.interactive ? text.replaceAll(/[^\P{Cc}\n\t]/gu, "") : text;
   }
 
   #count(routing: Routing, timings: AnswerTimings): void {

@@ -34,18 +34,17 @@ export function checkConfig(raw: unknown): CheckedConfig {
   const parsed = configFileSchema.safeParse(value);
   const schemaProblems = (parsed.error?.issues ?? []).map(({ path }) => problemAt(value, path));
   const experts = rawExperts(value);
-  const embeddingModel = memberOf(value, "embedding_model");
   const problems = [
     ...new Set([
       ...schemaProblems,
       ...pathProblems(experts),
       ...contextProblems(experts),
-      ...nameProblems(experts, embeddingModel),
+      ...nameProblems(experts, value),
     ]),
   ];
   const modelPaths = [
     ...experts.map(({ index, fields }) => ({ key: `experts[${index}].model_path`, path: fields["model_path"] })),
-    { key: "embedding_model.model_path", path: memberOf(embeddingModel, "model_path") },
+    ...readingModels.map((key) => ({ key: `${key}.model_path`, path: memberOf(memberOf(value, key), "model_path") })),
   ].flatMap(({ key, path }) => (isText(path) && path !== "" ? [{ key, path }] : []));
   return {
     file: problems.length === 0 ? (parsed.data ?? null) : null,
@@ -60,8 +59,11 @@ export function problemLine(key: string, value: unknown, allowed: string): strin
   return `${key}: ${describeValue(value)} — allowed: ${allowed}`;
 }
 
-/** The name under which the embedding model is known. */
-export function embedderId(modelName: string | undefined, modelPath: string): string {
+/** Models that read whole texts, by key: each has a name and a file. */
+const readingModels = ["embedding_model", "rerank_model"] as const;
+
+/** The name under which such a model is known. */
+export function readingModelId(modelName: string | undefined, modelPath: string): string {
   return modelName ?? (/([^/]*?)(\.gguf)?\/*$/i.exec(modelPath)?.[1] || modelPath);
 }
 
@@ -109,7 +111,7 @@ function contextProblems(experts: readonly RawExpert[]): string[] {
   );
 }
 
-function nameProblems(experts: readonly RawExpert[], embeddingModel: unknown): string[] {
+function nameProblems(experts: readonly RawExpert[], root: unknown): string[] {
   const problems: string[] = [];
   const owners = new Map<string, { readonly key: string; readonly index: number }>();
   const claim = (name: unknown, key: string, index: number) => {
@@ -134,9 +136,10 @@ function nameProblems(experts: readonly RawExpert[], embeddingModel: unknown): s
       problems.push(problemLine(`experts[${index}].fallback[${at}]`, name, allowed));
     }
   }
-  const [modelName, modelPath] = [memberOf(embeddingModel, "model_name"), memberOf(embeddingModel, "model_path")];
-  if (isText(modelPath)) {
-    claim(embedderId(isText(modelName) ? modelName : undefined, modelPath), "embedding_model.model_name", -1);
+  for (const key of readingModels) {
+    const fields = memberOf(root, key);
+    const [name, path] = [memberOf(fields, "model_name"), memberOf(fields, "model_path")];
+    if (isText(path)) claim(readingModelId(isText(name) ? name : undefined, path), `${key}.model_name`, -1);
   }
   return problems;
 }

@@ -5,7 +5,7 @@ import { plural } from "../core/words.ts";
 import type { AppConfig } from "./config.ts";
 
 export interface ConfigChanges {
-  /** Ids of experts and of the embedder, in the order of the configuration. */
+  /** Ids of experts, of the embedder and of the reranker, in the order of the configuration. */
   readonly added: readonly string[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
@@ -29,6 +29,7 @@ const settings: Readonly<Record<string, (config: AppConfig) => unknown>> = {
   "prompt_cache.ram": ({ promptCache }) => promptCache.ramBytes,
   "prompt_cache.disk": ({ promptCache }) => promptCache.diskBytes,
   "prompt_cache.max_age_s": ({ promptCache }) => promptCache.maxAgeMs,
+  drop_params: ({ dropsParameters }) => dropsParameters,
   "server_config.log_level": ({ server }) => server.logLevel,
   "server_config.api_keys": ({ server }) => server.apiKeys,
   "server_config.cors_origins": ({ server }) => server.corsOrigins,
@@ -52,8 +53,8 @@ export function compareConfigs(before: AppConfig, after: AppConfig, changedFiles
   };
 }
 
-function modelsOf({ experts, embedder }: AppConfig): ReadonlyMap<string, unknown> {
-  return new Map([...experts, ...(embedder === null ? [] : [embedder])].map((model) => [model.id, model]));
+function modelsOf({ experts, embedder, reranker }: AppConfig): ReadonlyMap<string, unknown> {
+  return new Map([...experts, embedder, reranker].flatMap((model) => (model === null ? [] : [[model.id, model]])));
 }
 
 /** "5 experts, was 4: added x, changed y; settings changed: default_model". */

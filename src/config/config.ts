@@ -1,5 +1,5 @@
 // The configuration after loading: every value present, checked and in one unit. May import experts/ and core/.
-import type { Embedder, Expert } from "../experts/expert.ts";
+import type { Embedder, Expert, Reranker } from "../experts/expert.ts";
 
 export interface AppConfig {
   readonly source: ConfigSource;
@@ -11,7 +11,11 @@ export interface AppConfig {
   readonly promptCache: PromptCacheConfig;
   /** Null: /v1/embeddings answers that no embedding model is configured. */
   readonly embedder: Embedder | null;
+  /** Null: /v1/rerank answers that no reranker is configured. */
+  readonly reranker: Reranker | null;
   readonly routing: RoutingConfig;
+  /** `drop_params`: request parameters that cannot be honoured are passed over, not refused. */
+  readonly dropsParameters: boolean;
   readonly server: ServerConfig;
   /** One line each, by path: unknown keys, ignored settings, an unknown default model. Printed once at the start. */
   readonly warnings: readonly string[];

@@ -2,8 +2,8 @@
 // May import the rest of this folder (its pure parts), experts/ and core/.
 import { parseBytes } from "../core/bytes.ts";
 import { ExpertCatalogue } from "../experts/catalogue.ts";
-import type { Embedder, Expert, Sampling } from "../experts/expert.ts";
-import { embedderId } from "./check.ts";
+import type { Embedder, Expert, Reranker, Sampling } from "../experts/expert.ts";
+import { readingModelId } from "./check.ts";
 import type {
   AppConfig,
   ConfigSource,
@@ -70,7 +70,9 @@ export function resolveConfig({
     scheduling: resolveScheduling(file.lazy_loading),
     promptCache: resolvePromptCache(file.prompt_cache, absolutePathOf),
     embedder: resolveEmbedder(file.embedding_model, modelPathOf, added),
+    reranker: resolveReranker(file.rerank_model, modelPathOf, added),
     routing: { threshold: file.routing_threshold },
+    dropsParameters: file.drop_params,
     server: resolveServer(file.server_config),
     warnings: [...warnings, ...added],
   };
@@ -106,6 +108,15 @@ function resolveSampling(fields: ExpertFields["sampling"]): Sampling {
     frequencyPenalty: fields.frequency_penalty,
     presencePenalty: fields.presence_penalty,
     repeatPenalty: fields.repeat_penalty,
+    repeatLastN: fields.repeat_last_n,
+    typicalP: fields.typical_p,
+    topNSigma: fields.top_n_sigma,
+    xtcProbability: fields.xtc_probability,
+    xtcThreshold: fields.xtc_threshold,
+    dryMultiplier: fields.dry_multiplier,
+    dryBase: fields.dry_base,
+    dryAllowedLength: fields.dry_allowed_length,
+    dryPenaltyLastN: fields.dry_penalty_last_n,
   };
   return Object.fromEntries(Object.entries(sampling).filter(([, value]) => value !== undefined));
 }
@@ -174,10 +185,27 @@ function resolveEmbedder(
     return null;
   }
   return {
-    id: embedderId(fields.model_name, fields.model_path),
+    id: readingModelId(fields.model_name, fields.model_path),
     modelPath: modelPathOf("embedding_model.model_path"),
     contextTokens: fields.max_model_len ?? null,
     cacheSize: fields.cache_size,
+  };
+}
+
+function resolveReranker(
+  fields: ConfigFile["rerank_model"],
+  modelPathOf: ResolveInput["modelPathOf"],
+  warnings: string[],
+): Reranker | null {
+  if (fields === undefined) return null;
+  if (fields.model_path === undefined) {
+    warnings.push("rerank_model.model_path: missing, so /v1/rerank has no model");
+    return null;
+  }
+  return {
+    id: readingModelId(fields.model_name, fields.model_path),
+    modelPath: modelPathOf("rerank_model.model_path"),
+    contextTokens: fields.max_model_len ?? null,
   };
 }
 

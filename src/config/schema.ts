@@ -96,6 +96,55 @@ const sampling = z.object({
     .max(10)
     .optional()
     .meta({ description: "As in llama.cpp. Absent: 1, which is off." }),
+  repeat_last_n: z
+    .int()
+    .min(-1)
+    .max(1000000)
+    .optional()
+    .meta({
+      description:
+        "Tokens that the three penalties look back on; 0 turns them off, -1 is the whole context. Absent: 64.",
+    }),
+  typical_p: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .meta({ description: "Locally typical sampling; 1 is off. Absent: 1." }),
+  top_n_sigma: z
+    .number()
+    .min(-1)
+    .max(100)
+    .optional()
+    .meta({
+      description: "Keeps tokens within so many standard deviations of the best logit; below 0 is off. Absent: -1.",
+    }),
+  xtc_probability: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .meta({ description: "The chance that XTC removes the likeliest tokens; 0 is off. Absent: 0." }),
+  xtc_threshold: z.number().min(0).max(1).optional().meta({ description: "Above 0.5 turns XTC off. Absent: 0.1." }),
+  dry_multiplier: z
+    .number()
+    .min(0)
+    .max(100)
+    .optional()
+    .meta({ description: "The strength of DRY, which holds repetitions back; 0 is off. Absent: 0." }),
+  dry_base: z.number().min(1).max(100).optional().meta({ description: "Absent: 1.75." }),
+  dry_allowed_length: z
+    .int()
+    .min(0)
+    .max(1000000)
+    .optional()
+    .meta({ description: "Repetitions up to this many tokens cost nothing. Absent: 2." }),
+  dry_penalty_last_n: z
+    .int()
+    .min(-1)
+    .max(1000000)
+    .optional()
+    .meta({ description: "Tokens that DRY looks back on; 0 turns it off, -1 is the whole context. Absent: 64." }),
 });
 
 const expert = z
@@ -235,6 +284,16 @@ const embeddingModel = z.object({
     .meta({ description: "Embeddings to remember; 0 remembers none." }),
 });
 
+const rerankModel = z.object({
+  model_path: path("The GGUF file of a reranker; paths are read as those of experts.").optional(),
+  model_name: z.string().min(1).max(200).optional().meta({
+    description: "Its name in /v1/rerank. Absent: the file's name. A name alone fetches nothing.",
+  }),
+  max_model_len: z.int().min(64).max(16_777_216).optional().meta({
+    description: "Tokens of a query and a document together. Absent: what the model was trained for, at most 8192.",
+  }),
+});
+
 const serverConfig = z.object({
   host: z
     .string()
@@ -312,12 +371,18 @@ export const configFileSchema = z
         "What experts have read already, kept when they are evicted and for conversations beyond their slots, so that it need not be read again. The files hold the conversations in a form that can be read back.",
     }),
     embedding_model: embeddingModel.optional().meta({ description: "The model of /v1/embeddings." }),
+    rerank_model: rerankModel.optional().meta({
+      description: "The model of /v1/rerank. It is loaded when it is asked for, and makes room as an expert does.",
+    }),
     server_config: serverConfig.prefault({}).meta({ description: "The HTTP server." }),
     use_fast_classifier: notYetUsed("Another way to route."),
     rag: notYetUsed("Retrieval for programming questions."),
     gateway: notYetUsed("The services machine's gateway."),
     agronomy: notYetUsed("The agronomy service's settings."),
-    drop_params: notYetUsed("What happens to request parameters that cannot be honoured."),
+    drop_params: z.boolean().default(false).meta({
+      description:
+        "True passes over request parameters that cannot be honoured, where a request would otherwise be refused because it would get another answer than it asks for. The header `x-ignored-parameters` of the answer names them.",
+    }),
   })
   .meta({
     title: "an object with the key experts",

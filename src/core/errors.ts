@@ -11,10 +11,11 @@ export type ErrorType =
   | "unavailable_error"
   | "timeout_error"
   | "insufficient_memory_error"
+  | "not_supported_error"
   | "server_error";
 
 export interface PublicErrorOptions {
-  /** HTTP status: 400, 401, 404, 405, 408, 409, 413, 429, 431, 500, 503 or 507. */
+  /** HTTP status: 400, 401, 404, 405, 408, 409, 413, 429, 431, 500, 501, 503 or 507. */
   readonly status: number;
   readonly type: ErrorType;
   /** A stable machine-readable word, for example `model_not_found`. */

@@ -1,6 +1,7 @@
 // The engine as the rest of the system sees it: files are inspected, models are loaded, generate and are disposed.
-// Interfaces only; engine/llama implements them with node-llama-cpp, test/support/fake-engine.ts without any model.
+// Interfaces and a default; engine/llama implements them with node-llama-cpp, test/support/fake-engine.ts without any model.
 import type { Sampling } from "../experts/expert.ts";
+import type { Grammar } from "../grammar/grammar.ts";
 import type { PromptCache } from "./prompt-cache/prompt-cache.ts";
 
 export type Token = number;
@@ -22,7 +23,7 @@ export interface ModelFileInfo {
 
 export interface LoadSpec {
   readonly path: string;
-  readonly purpose: "text" | "embedding";
+  readonly purpose: "text" | "embedding" | "ranking";
   /** Tokens of each slot's context; null: what the model was trained for, at most 8,192. */
   readonly contextTokens: number | null;
   /** Sequences that can be decoded together. */
@@ -76,7 +77,7 @@ export interface MeasuredTime {
   readonly cpuMs: number;
 }
 
-export type LoadedModel = TextModel | EmbeddingModel;
+export type LoadedModel = TextModel | EmbeddingModel | RankingModel;
 
 interface LoadedModelBase {
   readonly file: ModelFileInfo;
@@ -92,6 +93,12 @@ interface LoadedModelBase {
 
 export interface TextModel extends LoadedModelBase {
   readonly kind: "text";
+  readonly template: TemplateFacts;
+  readonly vocabulary: VocabularyFacts;
+  /** The bytes of a token's text, control tokens' too; a character may span tokens. */
+  tokenBytes(token: Token): Uint8Array;
+  /** Throws a PublicError (400) for a token that is none of the vocabulary's. `special`: control tokens come as their text. */
+  detokenize(tokens: readonly Token[], options: { readonly special: boolean }): string;
   /**
    * The prompt of a conversation as the file's own chat template writes it, as tokens. Special tokens that stand in a
    * message's text stay text. Throws a PublicError (400) where the template refuses the conversation.
@@ -113,24 +120,85 @@ export interface TextModel extends LoadedModelBase {
 export interface EmbeddingModel extends LoadedModelBase {
   readonly kind: "embedding";
   readonly dimensions: number;
-  /** One vector, of length 1 by the Euclidean norm. */
-  embed(tokens: readonly Token[], signal: AbortSignal): Promise<Float32Array>;
+  /** For each text one vector of length 1 by the Euclidean norm; several texts are computed in one batch. */
+  embed(inputs: readonly (readonly Token[])[], signal: AbortSignal): Promise<readonly Float32Array[]>;
+}
+
+/** A model that says how well a document answers a query. */
+export interface RankingModel extends LoadedModelBase {
+  readonly kind: "ranking";
+  /** The tokens of one pair, as the model was trained on them. */
+  pairTokens(query: string, document: string): Token[];
+  /** For each pair a score, higher is better; several pairs are computed in one batch. */
+  score(pairs: readonly (readonly Token[])[], signal: AbortSignal): Promise<readonly number[]>;
 }
 
 export interface ChatMessage {
   readonly role: "system" | "user" | "assistant" | "tool";
   readonly content: string;
   readonly name?: string;
+  /** What the assistant thought before it answered. */
+  readonly reasoning?: string;
+  /** What the assistant called. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** Of a tool's message: the call that it answers. */
+  readonly toolCallId?: string;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** A JSON object, written. */
+  readonly arguments: string;
+}
+
+export interface ToolDefinition {
+  readonly name: string;
+  readonly description: string | null;
+  /** The JSON Schema of the arguments; an object schema. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** What a chat template knows, found by rendering probes. */
+export interface TemplateFacts {
+  /** The Jinja program; null: the file has none and ChatML is used. */
+  readonly source: string | null;
+  /** Tools that are handed over appear in the prompt. */
+  readonly takesTools: boolean;
+  /** A tool's message and an assistant's calls appear in the prompt. */
+  readonly takesToolMessages: boolean;
+  /** What encloses reasoning, without white space around it (`<think>`, `</think>`); null: the template knows none. */
+  readonly thinking: { readonly start: string; readonly end: string } | null;
+  /** `enable_thinking` changes the prompt. */
+  readonly switchesThinking: boolean;
+}
+
+export interface VocabularyFacts {
+  /** Token ids run from 0 to this, exclusive. */
+  readonly size: number;
+  /** The text of the tokens; "" where the vocabulary has none. */
+  readonly bosText: string;
+  readonly eosText: string;
+  /** The tokens around a prefix and a suffix whose middle is to be filled in; null: the model was not trained for it. */
+  readonly infill: { readonly prefix: Token; readonly suffix: Token; readonly middle: Token } | null;
 }
 
 export interface RenderOptions {
   /** End with the opening of the assistant's turn. False continues the last assistant message instead. */
   readonly addGenerationPrompt: boolean;
+  /** Absent: none. */
+  readonly tools?: readonly ToolDefinition[];
+  /** Absent: thinking is on where the template can switch it. */
+  readonly thinks?: boolean;
+  /** `low`, `medium`, `high`, for templates that take it. */
+  readonly reasoningEffort?: string;
 }
 
 export interface RenderedPrompt {
   readonly text: string;
   readonly tokens: readonly Token[];
+  /** The end of `text` that opens the assistant's turn; it may open (or open and close) its thinking. "" where none was added. */
+  readonly generationPrompt: string;
 }
 
 export interface GenerationRequest {
@@ -140,6 +208,30 @@ export interface GenerationRequest {
   /** Null: up to the end of the context. 0 reads the prompt and generates nothing. */
   readonly maxTokens: number | null;
   readonly sampling: Sampling;
+  /** What the whole answer must match; the text may end only where the grammar does. Null: anything. */
+  readonly grammar: Grammar | null;
+  /** With each token come its log probability and those of so many of the likeliest, 0 to 20. Null: none. */
+  readonly topLogprobs: number | null;
+  /** Texts of control tokens that are to come as text; other control tokens come as none. */
+  readonly preservedTokens: readonly string[];
+}
+
+/** What a generation needs beside its prompt, its length and its sampling, where nothing special is wanted. */
+export const plainGeneration = {
+  grammar: null,
+  topLogprobs: null,
+  preservedTokens: [],
+} as const satisfies Partial<GenerationRequest>;
+
+/** By the model's raw distribution, before any sampler. */
+export interface TokenLogprob {
+  readonly token: Token;
+  readonly logprob: number;
+}
+
+export interface ChosenTokenLogprobs extends TokenLogprob {
+  /** The likeliest first; the chosen one is among them only where it is as likely. */
+  readonly top: readonly TokenLogprob[];
 }
 
 export type GenerationEvent =
@@ -156,6 +248,8 @@ export type GenerationEvent =
       readonly type: "text";
       readonly text: string;
       readonly tokens: readonly Token[];
+      /** One for each token, where they were asked for. */
+      readonly logprobs?: readonly ChosenTokenLogprobs[];
     }
   | { readonly type: "end"; readonly reason: "stop" | "length"; readonly timings: GenerationTimings };
 

@@ -129,7 +129,7 @@ export class ModelFiles {
     if (proof === null) return;
     const identity = await identityNow(path).catch(() => null);
     if (identity === null) return;
-    for (const purpose of ["text", "embedding"] as const) {
+    for (const purpose of ["text", "embedding", "ranking"] as const) {
       if (this.#verdict(identity, purpose)?.ok === false) {
         proof.memory.rememberVerdict(identity, judgeOf(proof.prover, purpose), null);
       }

@@ -20,6 +20,30 @@ export interface Sampling {
   readonly presencePenalty?: number;
   /** 1 is off. Built in: 1. */
   readonly repeatPenalty?: number;
+  /** Tokens that the three penalties look back on; 0 turns them off, -1 is the whole context. Built in: 64. */
+  readonly repeatLastN?: number;
+  /** Locally typical sampling; 1 is off. Built in: 1. */
+  readonly typicalP?: number;
+  /** Keeps tokens within so many standard deviations of the best logit; below 0 is off. Built in: -1. */
+  readonly topNSigma?: number;
+  /** The chance that XTC removes the likeliest tokens; 0 is off. Built in: 0. */
+  readonly xtcProbability?: number;
+  /** Above 0.5 turns XTC off. Built in: 0.1. */
+  readonly xtcThreshold?: number;
+  /** DRY's strength; 0 is off. Built in: 0. */
+  readonly dryMultiplier?: number;
+  /** Built in: 1.75. */
+  readonly dryBase?: number;
+  /** Repetitions up to this length cost nothing. Built in: 2. */
+  readonly dryAllowedLength?: number;
+  /** Tokens that DRY looks back on; 0 turns it off, -1 is the whole context. Built in: 64. */
+  readonly dryPenaltyLastN?: number;
+  /** Where a repetition ends. Built in: line break, colon, double quote, asterisk. */
+  readonly drySequenceBreakers?: readonly string[];
+  /** Added to the logits of tokens, by id; -Infinity bans one. */
+  readonly logitBias?: readonly (readonly [token: number, bias: number])[];
+  /** The text goes on where the model would end it. */
+  readonly ignoreEos?: boolean;
 }
 
 export interface Expert {
@@ -57,4 +81,12 @@ export interface Embedder {
   readonly contextTokens: number | null;
   /** Embeddings kept in memory by text. */
   readonly cacheSize: number;
+}
+
+/** The model of /v1/rerank: loaded on first use, not one of the experts. */
+export interface Reranker {
+  readonly id: string;
+  readonly modelPath: string;
+  /** Null: what the model was trained for, at most 8,192. */
+  readonly contextTokens: number | null;
 }

@@ -3,8 +3,8 @@
 import { randomUUID } from "node:crypto";
 import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";
-import type { Dialect, Endpoint, ErrorRenderer, Reply } from "../api/endpoint.ts";
-import { validate } from "../api/validation.ts";
+import type { Dialect, Endpoint, Reply } from "../api/endpoint.ts";
+import { validate } from "../api/common/validation.ts";
 import type { ServerConfig } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import { deferred } from "../core/deferred.ts";
@@ -12,7 +12,7 @@ import { clip, PublicError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { createKeyCheck } from "./api-keys.ts";
 import { closestPaths } from "./closest-paths.ts";
-import { errorBody, errorResponse, type ErrorContext } from "./error-response.ts";
+import { errorItem, errorResponse, openaiErrors, type ErrorContext } from "./error-response.ts";
 import { eventStream, type EventStream, type StreamOutcome } from "./event-stream.ts";
 import { readJson } from "./request-body.ts";
 
@@ -58,9 +58,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   const app = new Hono<Env>({ strict: false });
   const refuseKey = createKeyCheck(server.apiKeys);
   const running = options.running ?? new Set<RunningRequest>();
-  const routes = options.dialects.flatMap((dialect) =>
-    dialect.endpoints.map((endpoint) => ({ endpoint, renderError: dialect.renderError })),
-  );
+  const routes = options.dialects.flatMap((dialect) => dialect.endpoints.map((endpoint) => ({ endpoint, dialect })));
 
   app.use(async (context, next) => {
     const sent = context.req.header("x-request-id");
@@ -74,16 +72,16 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     app.use(
       cors({
         origin: server.corsOrigins.includes("*") ? "*" : [...server.corsOrigins],
-        allowMethods: ["GET", "POST", "HEAD"],
-        exposeHeaders: ["x-expert", "x-request-id", "retry-after", "x-should-retry"],
+        allowMethods: ["GET", "POST", "HEAD", "DELETE"],
+        exposeHeaders: ["x-expert", "x-request-id", "x-ignored-parameters", "retry-after", "x-should-retry"],
         maxAge: 600,
       }),
     );
   }
 
-  for (const { endpoint, renderError } of routes) {
+  for (const { endpoint, dialect } of routes) {
     app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (context) =>
-      new Exchange(options, running, context, renderError).run(async (signal) => {
+      new Exchange(options, running, context, dialect).run(async (signal) => {
         const refusal = refuseKey(context.req.raw.headers);
         if (refusal !== null && endpoint.public !== true) throw refusal;
         return endpoint.handle({
@@ -91,6 +89,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
           body: await bodyOf(endpoint, context.req.raw, server.maxBodyBytes),
           params: context.req.param(),
           query: context.req.query(),
+          header: (name) => context.req.header(name),
           signal,
         });
       }),
@@ -100,7 +99,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.notFound(async (context) => {
     const { path, method } = context.req;
     const allowed = routes.filter(({ endpoint }) => pathPattern(endpoint.path).test(path));
-    const response = await new Exchange(options, running, context, undefined).run(() => {
+    const response = await new Exchange(options, running, context, allowed[0]?.dialect ?? {}).run(() => {
       const refusal = refuseKey(context.req.raw.headers);
       if (refusal !== null) throw refusal;
       throw allowed.length > 0
@@ -119,7 +118,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   });
   app.onError((thrown, context) => {
     const requestId = context.get("requestId");
-    const response = errorResponse(thrown, { log: options.log, requestId, renderError: undefined }, false);
+    const response = errorResponse(thrown, { log: options.log, requestId, form: openaiErrors }, false);
     response.headers.set("x-request-id", requestId);
     return response;
   });
@@ -141,6 +140,7 @@ class Exchange implements RunningRequest {
   readonly #options: HttpOptions;
   readonly #context: Context<Env>;
   readonly #errors: ErrorContext;
+  readonly #idHeaders: Readonly<Record<string, string>>;
   readonly #running: Set<RunningRequest>;
   /** Fires when the client leaves or the server aborts the exchange: the work behind it ends. */
   readonly #work = new AbortController();
@@ -155,12 +155,17 @@ class Exchange implements RunningRequest {
     options: HttpOptions,
     running: Set<RunningRequest>,
     context: Context<Env>,
-    renderError: ErrorRenderer | undefined,
+    { errors = openaiErrors, requestIdHeader }: Pick<Dialect, "errors" | "requestIdHeader">,
   ) {
     this.#options = options;
     this.#running = running;
     this.#context = context;
-    this.#errors = { log: options.log, requestId: context.get("requestId"), renderError };
+    const requestId = context.get("requestId");
+    this.#errors = { log: options.log, requestId, form: errors };
+    this.#idHeaders = {
+      "x-request-id": requestId,
+      ...(requestIdHeader === undefined ? {} : { [requestIdHeader]: requestId }),
+    };
     // Aborted while nobody waits for it, it is no failure.
     this.#aborted.promise.catch(() => {});
     const connection = context.req.raw.signal;
@@ -192,7 +197,7 @@ class Exchange implements RunningRequest {
       return response;
     } catch (thrown) {
       const response = errorResponse(thrown, this.#errors, this.#left);
-      response.headers.set("x-request-id", this.#errors.requestId);
+      for (const [name, value] of Object.entries(this.#idHeaders)) response.headers.set(name, value);
       this.#end(response.status, this.#left ? "left" : "failed");
       return response;
     }
@@ -200,7 +205,7 @@ class Exchange implements RunningRequest {
 
   /** Plain values alone: where they become Headers or a web stream, an answer costs twice as much. */
   #respond(body: string | ReadableStream, status: number, headers: Readonly<Record<string, string>>): Response {
-    return new Response(body, { status, headers: { "x-request-id": this.#errors.requestId, ...headers } });
+    return new Response(body, { status, headers: { ...this.#idHeaders, ...headers } });
   }
 
   async #startStream(reply: StreamReply): Promise<Response> {
@@ -208,7 +213,9 @@ class Exchange implements RunningRequest {
     const stallMs = server.stallTimeoutMs;
     const first = reply.items.next();
     await settledWithin(Promise.race([first, this.#aborted.promise]), firstItemMs, clock);
+    const form = reply.form ?? "events";
     const stream = eventStream({
+      form,
       items: reply.items,
       first,
       hasLeft: () => this.#left,
@@ -217,14 +224,14 @@ class Exchange implements RunningRequest {
       awaited: reply.awaited ?? (() => null),
       stallMs,
       clock,
-      renderError: (thrown) => errorBody(thrown, this.#errors),
+      errorItem: (thrown) => errorItem(thrown, this.#errors),
       onStall: () => this.#cutOff(stallMs),
       onWrite: () => this.#writeTogether(),
       onEnd: (outcome) => this.#end(200, outcome, reply),
     });
     this.#stream = stream;
     return this.#respond(stream.body, 200, {
-      "content-type": "text/event-stream; charset=utf-8",
+      "content-type": form === "events" ? "text/event-stream; charset=utf-8" : "application/x-ndjson",
       "cache-control": "no-cache, no-transform",
       // Proxies must not hold the events back.
       "x-accel-buffering": "no",

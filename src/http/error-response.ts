@@ -1,19 +1,18 @@
 // The one place where anything that was thrown becomes a status, headers and a body. May import api/ and core/.
-import type { ErrorRenderer } from "../api/endpoint.ts";
+import type { ErrorForm, StreamItem } from "../api/endpoint.ts";
 import { AbandonedError, PublicError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 
 export interface ErrorContext {
   readonly log: Logger;
   readonly requestId: string;
-  /** The dialect's own form of a body; absent: OpenAI's. */
-  readonly renderError: ErrorRenderer | undefined;
+  readonly form: ErrorForm;
 }
 
-/** OpenAI's form of an error body. */
-export function openaiErrorBody(error: PublicError): unknown {
-  return { error: { message: error.message, type: error.type, param: error.param, code: error.code } };
-}
+/** The form of dialects that have none of their own. */
+export const openaiErrors: ErrorForm = {
+  body: ({ message, type, param, code }) => ({ error: { message, type, param, code } }),
+};
 
 /** What the caller may know of `thrown`. What is no PublicError is a bug: its text goes to the log, not to the caller. */
 export function toPublicError(
@@ -39,15 +38,17 @@ export function toPublicError(
   });
 }
 
-export function errorBody(thrown: unknown, context: ErrorContext): unknown {
-  return (context.renderError ?? openaiErrorBody)(toPublicError(thrown, context));
+/** The item that ends a stream which failed. */
+export function errorItem(thrown: unknown, context: ErrorContext): StreamItem {
+  const json = context.form.body(toPublicError(thrown, context));
+  return context.form.event === undefined ? { json } : { json, event: context.form.event };
 }
 
 /** `clientLeft`: nobody reads the answer, so none is written (499, as web servers log it). */
 export function errorResponse(thrown: unknown, context: ErrorContext, clientLeft: boolean): Response {
   if (clientLeft) return new Response(null, { status: 499 });
   const error = toPublicError(thrown, context);
-  return Response.json((context.renderError ?? openaiErrorBody)(error), {
+  return Response.json(context.form.body(error), {
     status: error.status,
     headers: {
       ...(error.retryAfterS === null ? {} : { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterS))) }),

@@ -1,11 +1,12 @@
-// Writes items as server-sent events: at the reader's pace, with comment lines while nothing comes, and an end to the
+// Writes items as server-sent events or as lines: at the reader's pace, with comment lines while nothing comes, and an end to the
 // work behind it as soon as the reader leaves. May import api/ and core/.
-import type { StreamItem } from "../api/endpoint.ts";
+import type { StreamForm, StreamItem } from "../api/endpoint.ts";
 import type { Clock } from "../core/clock.ts";
 
 export type StreamOutcome = "complete" | "failed" | "left";
 
 export interface EventStreamOptions {
+  readonly form: StreamForm;
   readonly items: AsyncGenerator<StreamItem, void, void>;
   /** The first item, already asked for. */
   readonly first: Promise<IteratorResult<StreamItem, void>>;
@@ -13,15 +14,15 @@ export interface EventStreamOptions {
   readonly hasLeft: () => boolean;
   /** The reader leaves: the work behind `items` must stop. */
   readonly onLeave: () => void;
-  /** Between comment lines while no item comes; 0: none. */
+  /** Between comment lines while no item comes; 0: none. Lines of JSON have no comments. */
   readonly heartbeatMs: number;
   /** The text of the comment line that is due; null: an empty one. */
   readonly awaited: () => string | null;
   /** How long the reader may take nothing while an item waits for it. */
   readonly stallMs: number;
   readonly clock: Clock;
-  /** The data of the event that ends a failed stream. */
-  readonly renderError: (thrown: unknown) => unknown;
+  /** What ends a failed stream. */
+  readonly errorItem: (thrown: unknown) => StreamItem;
   /** The reader stalled for `stallMs`: its connection must be cut, or it holds a slot for good. */
   readonly onStall: () => void;
   /** An item is about to be written. */
@@ -32,8 +33,10 @@ export interface EventStreamOptions {
 
 const nothing = (): void => {};
 
-export function encodeEvent(item: StreamItem): Uint8Array {
-  return Buffer.from(`data: ${"raw" in item ? item.raw : JSON.stringify(item.json)}\n\n`);
+function encodeItem(item: StreamItem, form: StreamForm): Uint8Array {
+  const data = "raw" in item ? item.raw : JSON.stringify(item.json);
+  if (form === "lines") return Buffer.from(`${data}\n`);
+  return Buffer.from(item.event === undefined ? `data: ${data}\n\n` : `event: ${item.event}\ndata: ${data}\n\n`);
 }
 
 /** A comment, which every reader of events skips. */
@@ -48,14 +51,14 @@ export interface EventStream {
 }
 
 export function eventStream(options: EventStreamOptions): EventStream {
-  const { items, clock, hasLeft } = options;
+  const { items, clock, hasLeft, form } = options;
   let fail: EventStream["fail"] = nothing;
   let ended = false;
   let next: Promise<IteratorResult<StreamItem, void>> | undefined = options.first;
   let cancelTimer = nothing;
 
   const beat = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    if (options.heartbeatMs === 0) return;
+    if (options.heartbeatMs === 0 || form === "lines") return;
     cancelTimer = clock.setTimer(options.heartbeatMs, () => {
       // A reader that has not taken the last line needs no other.
       if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encodeHeartbeat(options.awaited()));
@@ -69,7 +72,7 @@ export function eventStream(options: EventStreamOptions): EventStream {
         if (ended) return;
         ended = true;
         cancelTimer();
-        controller.enqueue(encodeEvent({ json: options.renderError(thrown) }));
+        controller.enqueue(encodeItem(options.errorItem(thrown), form));
         controller.close();
         options.onEnd("failed");
         void items.return().catch(nothing);
@@ -84,10 +87,10 @@ export function eventStream(options: EventStreamOptions): EventStream {
       try {
         const result = await (next ?? items.next());
         if (result.done === true) outcome = "complete";
-        else chunk = encodeEvent(result.value);
+        else chunk = encodeItem(result.value, form);
       } catch (thrown) {
         outcome = "failed";
-        if (!hasLeft() && !ended) chunk = encodeEvent({ json: options.renderError(thrown) });
+        if (!hasLeft() && !ended) chunk = encodeItem(options.errorItem(thrown), form);
       }
       next = undefined;
       cancelTimer();

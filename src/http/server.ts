@@ -8,7 +8,7 @@ import { getRequestListener } from "@hono/node-server";
 import { PublicError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { HttpApp } from "./app.ts";
-import { errorResponse, openaiErrorBody } from "./error-response.ts";
+import { errorResponse, openaiErrors } from "./error-response.ts";
 
 export interface HttpServerOptions extends ConnectionOptions {
   readonly host: string;
@@ -88,7 +88,7 @@ function createConnections(app: Handler, options: ConnectionOptions): { server: 
     errorHandler: (error) =>
       errorResponse(
         malformed(400, error instanceof Error ? error.message : "The request is malformed."),
-        { log, requestId: "none", renderError: undefined },
+        { log, requestId: "none", form: openaiErrors },
         false,
       ),
   });
@@ -126,7 +126,7 @@ function createConnections(app: Handler, options: ConnectionOptions): { server: 
       if (request.headers.host === undefined && request.httpVersion !== "1.0") {
         response.shouldKeepAlive = false;
         response.writeHead(400, { "content-type": "application/json" });
-        response.end(JSON.stringify(openaiErrorBody(malformed(400, "The request has no Host header."))));
+        response.end(JSON.stringify(openaiErrors.body(malformed(400, "The request has no Host header."))));
         return;
       }
       void listener(request, response);
@@ -200,7 +200,7 @@ function parserRefusal(error: NodeJS.ErrnoException): string {
     ERR_HTTP_REQUEST_TIMEOUT: malformed(408, "The request did not come whole in time."),
   };
   const refusal = refusals[error.code ?? ""] ?? malformed(400, `This is no HTTP request: ${error.message}.`);
-  const body = JSON.stringify(openaiErrorBody(refusal));
+  const body = JSON.stringify(openaiErrors.body(refusal));
   const lines = [
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
     "content-type: application/json",

@@ -283,6 +283,11 @@ export class EnginePool implements ModelPool {
     return { added, changed, removed };
   }
 
+  peek(modelId: string): LoadedModel | null {
+    // Taken away before it is disposed, so that what is seen here is alive until the next task.
+    return this.#parts.get(modelId)?.loaded ?? null;
+  }
+
   status(): PoolStatus {
     const snapshots = this.#scheduler.snapshot();
     return {

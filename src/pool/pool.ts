@@ -86,6 +86,11 @@ export interface ModelPool {
    * (larger than the budget).
    */
   acquire(modelId: string, options: AcquireOptions): Promise<Lease>;
+  /**
+   * The model where it is in memory, without a lease: it may be used before the caller gives up control (`await`, `yield`), and
+   * for what generates nothing alone. Null: not in memory.
+   */
+  peek(modelId: string): LoadedModel | null;
   status(): PoolStatus;
   /** The newest of what happened, oldest first; at most a thousand. Grants are not kept. */
   events(): readonly PoolEvent[];

@@ -1,6 +1,6 @@
 // What a heartbeat tells of a streamed answer that waits, from the pool's state at that moment.
 import { describe, expect, it } from "vitest";
-import { AwaitedStep } from "../../src/api/openai/awaited.ts";
+import { AwaitedStep } from "../../src/api/common/awaited.ts";
 import type { Routing } from "../../src/chat/contract.ts";
 import type { ModelStatus } from "../../src/pool/pool.ts";
 import { poolModel, poolStatus, timings } from "../support/fake-services.ts";
@@ -57,13 +57,13 @@ describe("an answer that waits", () => {
 describe("an answer under way", () => {
   it("tells how far its prompt is read, and then nothing, whoever waits for its expert", () => {
     const { step } = setUp({ state: "loaded", waiting: 5 });
-    step.follow({ type: "started", promptTokens: 2048 });
+    step.follow({ type: "started", promptTokens: 2048, cachedTokens: 0 });
     expect(step.text()).toBe(null);
     step.follow({ type: "prefill", readTokens: 512, promptTokens: 2048 });
     expect(step.text()).toBe("reading the prompt, 512 of 2048 tokens");
     step.follow({ type: "text", text: "a" });
     expect(step.text()).toBe(null);
-    step.follow({ type: "end", reason: "stop", timings });
+    step.follow({ type: "end", reason: "stop", stopSequence: null, isCompleted: false, timings });
     expect(step.text()).toBe(null);
   });
 

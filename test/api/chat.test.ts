@@ -1,10 +1,10 @@
 // POST /v1/chat/completions over a scripted chat service: what goes in, what comes out, and what is refused how.
 import { describe, expect, it } from "vitest";
 import { chatCompletion, chatCompletionChunk } from "../../src/api/openai/responses.ts";
-import { defaultScheduling } from "../../src/chat/contract.ts";
+import { defaultReasoning, defaultScheduling } from "../../src/chat/contract.ts";
 import { invalidRequest, PublicError } from "../../src/core/errors.ts";
 import { fakeHttp, post, postForEvents } from "../support/fake-http.ts";
-import { failing, fakeServices, saying, timings } from "../support/fake-services.ts";
+import { calling, ending, failing, fakeServices, saying, telling, timings } from "../support/fake-services.ts";
 
 const path = "/v1/chat/completions";
 const hello = { messages: [{ role: "user", content: "Hi" }] };
@@ -27,14 +27,21 @@ describe("an answer that is not streamed", () => {
       object: "chat.completion",
       created: 1_700_000_005,
       model: "phi4_fast",
+      system_fingerprint: "b1.2.3",
       choices: [
-        { index: 0, message: { role: "assistant", content: "Hello there" }, logprobs: null, finish_reason: "stop" },
+        {
+          index: 0,
+          message: { role: "assistant", content: "Hello there", refusal: null },
+          logprobs: null,
+          finish_reason: "stop",
+        },
       ],
       usage: {
         prompt_tokens: 10,
         completion_tokens: 6,
         total_tokens: 16,
         prompt_tokens_details: { cached_tokens: 4 },
+        completion_tokens_details: { reasoning_tokens: 0 },
       },
       routing: { expert_id: "phi4_fast", confidence: 1, source: "request", reason: "The request names it." },
       timings: {
@@ -97,7 +104,7 @@ describe("an answer that is not streamed", () => {
   it("says nothing per second where nothing was measured", async () => {
     const { app, chat } = setUp();
     chat.script = async function* () {
-      yield { type: "end", reason: "length", timings: { ...timings, generatedTokens: 0, generatedMs: 0, promptMs: 0 } };
+      yield ending({ reason: "length", timings: { ...timings, generatedTokens: 0, generatedMs: 0, promptMs: 0 } });
     };
     const { body } = await post(app, path, hello);
     expect(body.choices[0]).toMatchObject({ message: { content: "" }, finish_reason: "length" });
@@ -169,7 +176,7 @@ describe("a streamed answer", () => {
   it("ends a failure on the way with an error event and without [DONE]", async () => {
     const { app, chat } = setUp();
     chat.script = async function* () {
-      yield { type: "started", promptTokens: 3 };
+      yield { type: "started", promptTokens: 3, cachedTokens: 0 };
       yield { type: "text", text: "Half" };
       throw new PublicError("The deadline passed.", { status: 504, type: "timeout_error", code: "deadline" });
     };
@@ -188,6 +195,139 @@ describe("a streamed answer", () => {
     const { events } = await postForEvents(app, path, { ...hello, stream: true });
     expect(events.at(-1).error.code).toBe("internal_error");
     expect((await post(app, path, hello)).status).toBe(500);
+  });
+});
+
+describe("an answer with more than text", () => {
+  const script = telling(
+    { type: "reasoning", text: "Hm" },
+    { type: "reasoning", text: "" },
+    { type: "text", text: "Well." },
+    ...calling(0, "call_a", "f", '{"a', "", '":1}'),
+    ...calling(1, "call_b", "g", "{}"),
+    ending({ reason: "tool_calls" }),
+  );
+  const tools = [
+    { type: "function", function: { name: "f" } },
+    { type: "function", function: { name: "g" } },
+  ];
+
+  async function streamed(body: object, answer = script) {
+    const { app, chat } = setUp();
+    chat.script = answer;
+    const { events } = await postForEvents(app, path, { ...hello, ...body, stream: true });
+    expect(events.pop()).toBe("[DONE]");
+    for (const event of events) expect(chatCompletionChunk.strict().parse(event)).toEqual(event);
+    return events.map(({ choices: [choice] }) => [choice.index, choice.delta, choice.finish_reason]);
+  }
+
+  it("streams each call's id, type and name once, and its index always", async () => {
+    expect(await streamed({ tools })).toEqual([
+      [0, { role: "assistant", content: "" }, null],
+      [0, { reasoning_content: "Hm" }, null],
+      [0, { content: "Well." }, null],
+      [0, { tool_calls: [{ index: 0, id: "call_a", type: "function", function: { name: "f", arguments: "" } }] }, null],
+      [0, { tool_calls: [{ index: 0, function: { arguments: '{"a' } }] }, null],
+      [0, { tool_calls: [{ index: 0, function: { arguments: '":1}' } }] }, null],
+      [0, { tool_calls: [{ index: 1, id: "call_b", type: "function", function: { name: "g", arguments: "" } }] }, null],
+      [0, { tool_calls: [{ index: 1, function: { arguments: "{}" } }] }, null],
+      [0, {}, "tool_calls"],
+    ]);
+  });
+
+  it("speaks of functions to those who do", async () => {
+    const functions = [{ name: "f" }];
+    const legacy = telling(...calling(0, "call_a", "f", '{"a', '":1}'), ending({ reason: "tool_calls" }));
+    expect(await streamed({ functions }, legacy)).toEqual([
+      [0, { role: "assistant", content: "" }, null],
+      [0, { function_call: { name: "f", arguments: "" } }, null],
+      [0, { function_call: { arguments: '{"a' } }, null],
+      [0, { function_call: { arguments: '":1}' } }, null],
+      [0, {}, "function_call"],
+    ]);
+    const { app, chat } = setUp();
+    chat.script = legacy;
+    const { body } = await post(app, path, { ...hello, functions });
+    expect(chatCompletion.strict().parse(body)).toEqual(body);
+    expect(body.choices[0]).toMatchObject({
+      finish_reason: "function_call",
+      message: { content: null, function_call: { name: "f", arguments: '{"a":1}' } },
+    });
+    expect(body.choices[0].message).not.toHaveProperty("tool_calls");
+  });
+
+  it("keeps text, reasoning and calls apart where it is whole", async () => {
+    const { app, chat } = setUp();
+    chat.script = script;
+    const { body } = await post(app, path, { ...hello, tools });
+    expect(chatCompletion.strict().parse(body)).toEqual(body);
+    expect(body.choices[0].message).toMatchObject({ content: "Well.", reasoning_content: "Hm", tool_calls: [{}, {}] });
+  });
+
+  it("gives every choice its index, its own opening and its own end", async () => {
+    const events = await streamed({ n: 3 }, saying("x"));
+    for (const index of [0, 1, 2]) {
+      expect(events.filter(([own]) => own === index)).toEqual([
+        [index, { role: "assistant", content: "" }, null],
+        [index, { content: "x" }, null],
+        [index, {}, "stop"],
+      ]);
+    }
+  });
+
+  it("counts the prompt of several choices once", async () => {
+    const { app } = setUp();
+    const usage = { prompt_tokens: 10, completion_tokens: 18, total_tokens: 28 };
+    const { body } = await post(app, path, { ...hello, n: 3 });
+    expect(body.usage).toMatchObject(usage);
+    const { events } = await postForEvents(app, path, {
+      ...hello,
+      n: 3,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    expect(events.at(-2)).toMatchObject({ choices: [], usage });
+  });
+
+  it("tells how far its prompt is read, where that is asked for", async () => {
+    const { app, chat } = setUp();
+    chat.script = async function* () {
+      yield { type: "started", promptTokens: 8, cachedTokens: 2 };
+      yield { type: "prefill", readTokens: 5, promptTokens: 8 };
+      yield { type: "prefill", readTokens: 8, promptTokens: 8 };
+      yield ending();
+    };
+    const { events } = await postForEvents(app, path, { ...hello, stream: true, return_progress: true });
+    for (const event of events.slice(0, -1)) expect(chatCompletionChunk.strict().parse(event)).toEqual(event);
+    expect(events.slice(1, 4).map((event) => event.prompt_progress)).toEqual([
+      { total: 8, cache: 2, processed: 2, time_ms: 0 },
+      { total: 8, cache: 2, processed: 5, time_ms: 0 },
+      { total: 8, cache: 2, processed: 8, time_ms: 0 },
+    ]);
+    const plain = await postForEvents(app, path, { ...hello, stream: true });
+    expect(plain.events.some((event) => typeof event === "object" && "prompt_progress" in event)).toBe(false);
+  });
+
+  it("is cut where it thought to the end of its tokens", async () => {
+    const { app, chat } = setUp();
+    chat.script = telling({ type: "reasoning", text: "Hm" }, ending({ reason: "length" }));
+    const { body } = await post(app, path, hello);
+    expect(body.choices[0]).toMatchObject({
+      finish_reason: "length",
+      message: { content: "", reasoning_content: "Hm" },
+    });
+  });
+
+  it("tells log probabilities of tokens that brought no text", async () => {
+    const { app, chat } = setUp();
+    const token = { text: "a", token: 1, logprob: -1, bytes: Buffer.from("a") };
+    chat.script = telling({ type: "text", text: "", logprobs: [{ ...token, top: [] }] }, ending());
+    const { events } = await postForEvents(app, path, { ...hello, logprobs: true, stream: true });
+    expect(events[1].choices[0]).toMatchObject({
+      delta: { content: "" },
+      logprobs: { content: [{ token: "a", logprob: -1, bytes: [97], top_logprobs: [] }] },
+    });
+    expect(events[2].choices[0]).toMatchObject({ logprobs: null, finish_reason: "stop" });
   });
 });
 
@@ -231,8 +371,12 @@ describe("what becomes of the parameters", () => {
         { role: "user", content: "a\nb", name: "Ana" },
         { role: "assistant", content: "" },
         { role: "assistant", content: "no" },
-        { role: "tool", content: "42" },
+        { role: "tool", content: "42", toolCallId: "x" },
       ],
+      tools: null,
+      output: null,
+      reasoning: defaultReasoning,
+      topLogprobs: null,
       maxTokens: 5,
       stop: ["END"],
       sampling: {
@@ -298,19 +442,14 @@ describe("what becomes of the parameters", () => {
   });
 
   it.each([
-    ["n", 2],
-    ["tools", [{ type: "function" }]],
-    ["tool_choice", "required"],
-    ["tool_choice", { type: "function" }],
-    ["response_format", { type: "json_object" }],
-    ["response_format", "json"],
-    ["logprobs", true],
-    ["top_logprobs", 3],
-    ["logit_bias", { 5: 1 }],
-    ["modalities", ["audio"]],
-    ["grammar", "root ::= x"],
+    ["modalities", ["text", "audio"]],
     ["mirostat", 2],
     ["audio", {}],
+    ["web_search_options", {}],
+    ["min_tokens", 5],
+    ["guided_regex", "a+"],
+    ["stop_token_ids", [5]],
+    ["chat_template", "{{ messages }}"],
   ])("refuses %s = %j by its name", async (name, value) => {
     const { app, chat } = setUp();
     const { status, headers, body } = await post(app, path, { ...hello, [name]: value });
@@ -351,13 +490,13 @@ const wrongBodies: readonly (readonly [body: unknown, param: string | null, code
     { messages: [user, { content: "x" }] },
     "messages[1].role",
     "missing_required_parameter",
-    'messages[1].role is missing; it must be one of "system", "developer", "user", "assistant", "tool".',
+    'messages[1].role is missing; it must be one of "system", "developer", "user", "assistant", "tool", "function".',
   ],
   [
     { messages: [{ ...user, role: "robot" }] },
     "messages[0].role",
     "invalid_value",
-    'messages[0].role must be one of "system", "developer", "user", "assistant", "tool"; received the string "robot".',
+    'messages[0].role must be one of "system", "developer", "user", "assistant", "tool", "function"; received the string "robot".',
   ],
   [
     { messages: [{ role: "user", content: 5 }] },
@@ -413,34 +552,34 @@ const wrongBodies: readonly (readonly [body: unknown, param: string | null, code
   ],
   [
     { messages: [{ role: "assistant", content: null, tool_calls: [{}] }] },
-    "messages[0].tool_calls",
-    "unsupported_parameter",
-    "messages[0].tool_calls is not supported by this server yet; received an array of 1.",
+    "messages[0].tool_calls[0].function",
+    "missing_required_parameter",
+    "messages[0].tool_calls[0].function is missing; it must be an object.",
   ],
   [{ messages: [user], model: 5 }, "model", "invalid_type", "model must be a string; received 5."],
   [
     { messages: [user], max_tokens: -5 },
     "max_tokens",
     "invalid_value",
-    "max_tokens must be an integer of at least 1; received -5.",
+    "max_tokens must be an integer of at least 1, or -1 for no limit but the context; received -5.",
   ],
   [
     { messages: [user], max_tokens: 0 },
     "max_tokens",
     "invalid_value",
-    "max_tokens must be an integer of at least 1; received 0.",
+    "max_tokens must be an integer of at least 1, or -1 for no limit but the context; received 0.",
   ],
   [
     { messages: [user], max_tokens: 1.5 },
     "max_tokens",
     "invalid_type",
-    "max_tokens must be an integer of at least 1; received 1.5.",
+    "max_tokens must be an integer of at least 1, or -1 for no limit but the context; received 1.5.",
   ],
   [
     { messages: [user], max_completion_tokens: "7" },
     "max_completion_tokens",
     "invalid_type",
-    'max_completion_tokens must be an integer of at least 1; received the string "7".',
+    'max_completion_tokens must be an integer of at least 1, or -1 for no limit but the context; received the string "7".',
   ],
   [
     { messages: [user], temperature: 2.1 },

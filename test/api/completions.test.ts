@@ -1,8 +1,9 @@
 // POST /v1/completions over a scripted chat service.
 import { describe, expect, it } from "vitest";
+import type { TextModel } from "../../src/engine/engine.ts";
 import { completion, completionChunk } from "../../src/api/openai/responses.ts";
 import { fakeHttp, post, postForEvents } from "../support/fake-http.ts";
-import { type AnswerScript, fakeServices, saying } from "../support/fake-services.ts";
+import { type AnswerScript, ending, fakeServices, saying, telling } from "../support/fake-services.ts";
 
 const path = "/v1/completions";
 
@@ -114,12 +115,9 @@ describe("the parameters", () => {
   });
 
   it.each([
-    ["echo", true],
-    ["suffix", "end"],
-    ["logprobs", 0],
-    ["best_of", 2],
-    ["n", 2],
-    ["response_format", { type: "json_object" }],
+    ["mirostat", 1],
+    ["lora", [{ id: 0, scale: 1 }]],
+    ["use_beam_search", true],
   ])("%s = %j is refused by name", async (name, value) => {
     const { status, body } = await post(setUp().app, path, { prompt: "a", [name]: value });
     expect(status).toBe(400);
@@ -142,17 +140,23 @@ describe("a stream", () => {
     expect(headers.get("x-expert")).toBe("qwen_coder");
     expect(events.pop()).toBe("[DONE]");
     for (const event of events) expect(completionChunk.strict().parse(event)).toEqual(event);
-    expect(events.map((event) => event.choices.map((choice: object) => Object.values(choice)))).toEqual([
-      [[0, "", null, null]],
-      [[0, "[a]", null, null]],
-      [[0, "", null, "stop"]],
-      [[1, "[b]", null, null]],
-      [[1, "", null, "stop"]],
-      [],
-    ]);
+    // Both are answered at the same time.
+    const { usage, choices } = events.pop();
+    expect(choices).toEqual([]);
+    expect(usage.completion_tokens).toBe(12);
+    for (const [index, text] of [
+      [0, "[a]"],
+      [1, "[b]"],
+    ]) {
+      const own = events.map(({ choices: [choice] }) => choice).filter((choice) => choice.index === index);
+      expect(own).toEqual([
+        { index, text: "", logprobs: null, finish_reason: null },
+        { index, text, logprobs: null, finish_reason: null },
+        { index, text: "", logprobs: null, finish_reason: "stop" },
+      ]);
+    }
     expect(new Set(events.map((event) => event.id)).size).toBe(1);
     expect(events.filter((event) => "routing" in event)).toEqual([events[0]]);
-    expect(events.at(-1).usage.completion_tokens).toBe(12);
   });
 
   it("ends with an error event when a later prompt fails", async () => {
@@ -162,4 +166,151 @@ describe("a stream", () => {
     const { events } = await postForEvents(app, path, { prompt: ["a", "b"], stream: true });
     expect(events.at(-1).error.code).toBe("internal_error");
   });
+});
+
+describe("several choices", () => {
+  it("come in the order of their prompts, each with its own seed; a prompt is counted once", async () => {
+    const { app, chat } = setUp();
+    const { body } = await post(app, path, { prompt: ["a", "b"], n: 2, seed: 2 ** 32 - 1 });
+    expect(body.choices.map(({ index, text }: { index: number; text: string }) => [index, text])).toEqual([
+      [0, "[a]"],
+      [1, "[a]"],
+      [2, "[b]"],
+      [3, "[b]"],
+    ]);
+    expect(chat.completions.map(({ prompt, sampling }) => [prompt, sampling.seed])).toEqual([
+      ["a", 2 ** 32 - 1],
+      ["a", 0],
+      ["b", 2 ** 32 - 1],
+      ["b", 0],
+    ]);
+    expect(body.usage).toMatchObject({ prompt_tokens: 20, completion_tokens: 24, total_tokens: 44 });
+  });
+
+  it("are the likeliest of best_of", async () => {
+    const { app, chat } = setUp();
+    const means = [-2, -0.5, -1];
+    chat.script = (request, signal) => {
+      const logprob = means[chat.completions.indexOf(request as never)] ?? -9;
+      const token = (text: string) => ({ text, token: 1, logprob, bytes: Buffer.from(text), top: [] });
+      const text = `${logprob}`;
+      return telling({ type: "text", text, logprobs: [token(text), token("")] }, ending())(request, signal);
+    };
+    const { body } = await post(app, path, { prompt: "a", n: 2, best_of: 3 });
+    expect(body.choices).toEqual([
+      { index: 0, text: "-0.5", logprobs: null, finish_reason: "stop" },
+      { index: 1, text: "-1", logprobs: null, finish_reason: "stop" },
+    ]);
+    expect(chat.completions.map(({ topLogprobs }) => topLogprobs)).toEqual([0, 0, 0]);
+    expect(body.usage.completion_tokens).toBe(18);
+  });
+
+  it.each([
+    [{ n: 3, best_of: 2 }, "best_of must be at least n, which is 3; received 2."],
+    [{ best_of: 2, stream: true }, "best_of must be n where the answer is streamed"],
+    [{ best_of: 17 }, "best_of must be an integer from 1 to 16; received 17."],
+    [
+      { prompt: Array.from({ length: 65 }, () => "a"), n: 2 },
+      "n must be such that all prompts together have at most 128",
+    ],
+  ])("are refused for %#", async (fields, message) => {
+    const { status, body } = await post(setUp().app, path, { prompt: "a", ...fields });
+    expect(status).toBe(400);
+    expect(body.error.message).toContain(message);
+  });
+});
+
+describe("echo", () => {
+  /** Knows the text of tokens 1 and 2. */
+  const model = {
+    detokenize: (tokens: readonly number[]) => tokens.map((token) => `<${token}>`).join(""),
+  } as Partial<TextModel> as TextModel;
+
+  it("puts each prompt before its answers", async () => {
+    const { app, chat } = setUp();
+    chat.model = model;
+    const { body } = await post(app, path, { prompt: ["Once ", [1, 2]], n: 2, echo: true });
+    const texts = body.choices.map(({ text }: { text: string }) => text);
+    expect(texts).toEqual(["Once [Once ]", "Once [Once ]", "<1><2>[1,2]", "<1><2>[1,2]"]);
+  });
+
+  it("comes first in a stream", async () => {
+    const { app, chat } = setUp();
+    chat.model = model;
+    const { events } = await postForEvents(app, path, { prompt: [1, 2], echo: true, stream: true });
+    expect(events.slice(0, 2).map((event) => event.choices[0].text)).toEqual(["<1><2>", "[1,2]"]);
+  });
+
+  it("that fails ends the answer that has begun", async () => {
+    const { app, chat } = setUp();
+    const { status } = await post(app, path, { prompt: [1], echo: true });
+    expect(status).toBe(500);
+    expect(chat.endedCount).toBe(1);
+  });
+
+  it.each([
+    [{ logprobs: 1 }, "logprobs together with echo is not supported"],
+    [{ suffix: "x" }, "echo cannot be given together with suffix"],
+  ])("is refused with %j", async (fields, message) => {
+    const { body } = await post(setUp().app, path, { prompt: "a", echo: true, ...fields });
+    expect(body.error.message).toContain(message);
+  });
+});
+
+describe("log probabilities", () => {
+  const named = (text: string, logprob: number) => ({ text, token: 1, logprob, bytes: Buffer.from(text) });
+  const script = telling(
+    { type: "text", text: "Hi", logprobs: [{ ...named("Hi", -0.5), top: [named("Hi", -0.5), named("Ho", -1)] }] },
+    { type: "text", text: " you", logprobs: [{ ...named(" you", -Infinity), top: [named("x", -2), named("x", -3)] }] },
+    ending(),
+  );
+  const [first, second] = [
+    { tokens: ["Hi"], token_logprobs: [-0.5], top_logprobs: [{ Hi: -0.5, Ho: -1 }], text_offset: [0] },
+    { tokens: [" you"], token_logprobs: [-9999], top_logprobs: [{ x: -2 }], text_offset: [2] },
+  ];
+
+  it("have the older form", async () => {
+    const { app, chat } = setUp();
+    chat.script = script;
+    const { body } = await post(app, path, { prompt: "a", logprobs: 2 });
+    expect(chat.completions[0]?.topLogprobs).toBe(2);
+    expect(completion.strict().parse(body)).toEqual(body);
+    expect(body.choices[0].logprobs).toEqual({
+      tokens: ["Hi", " you"],
+      token_logprobs: [-0.5, -9999],
+      top_logprobs: [{ Hi: -0.5, Ho: -1 }, { x: -2 }],
+      text_offset: [0, 2],
+    });
+  });
+
+  it("come with their text in a stream", async () => {
+    const { app, chat } = setUp();
+    chat.script = script;
+    const { events } = await postForEvents(app, path, { prompt: "a", logprobs: 2, stream: true });
+    expect(events.slice(1, 3).map((event) => event.choices[0].logprobs)).toEqual([first, second]);
+  });
+
+  it("of no token are still their form", async () => {
+    const { app, chat } = setUp();
+    chat.script = saying();
+    const { body } = await post(app, path, { prompt: "a", logprobs: 0, max_tokens: 0 });
+    expect(body.choices[0].logprobs).toEqual({ tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] });
+  });
+});
+
+it("hands suffix and format on", async () => {
+  const { app, chat } = setUp();
+  await post(app, path, { prompt: "a", suffix: "z", grammar: 'root ::= "b"', n_predict: -1 });
+  expect(chat.completions[0]).toMatchObject({
+    suffix: "z",
+    output: { type: "grammar", source: 'root ::= "b"', field: "grammar" },
+    maxTokens: null,
+  });
+});
+
+it("of a format that was cut and completed ends with length", async () => {
+  const { app, chat } = setUp();
+  chat.script = telling({ type: "text", text: "{}" }, ending({ isCompleted: true }));
+  const { body } = await post(app, path, { prompt: "a", json_schema: {} });
+  expect(body.choices[0].finish_reason).toBe("length");
 });

@@ -24,7 +24,8 @@ describe("POST /v1/embeddings", () => {
     const services = fakeServices();
     const { status, body } = await post(fakeHttp(services), path, { model: "embedder", input });
     expect(status).toBe(200);
-    expect(services.chat.embeddings).toEqual([{ model: "embedder", inputs, scheduling: defaultScheduling }]);
+    const request = { model: "embedder", inputs, truncates: false, scheduling: defaultScheduling };
+    expect(services.chat.embeddings).toEqual([request]);
     expect(embeddings.strict().parse(body)).toEqual(body);
     expect(body).toEqual({
       object: "list",
@@ -41,20 +42,27 @@ describe("POST /v1/embeddings", () => {
         model: "e",
         vectors: [new Float32Array(Float32Array.from([9, 1, -2]).buffer, 4)],
         promptTokens: 1,
+        loadMs: 0,
       });
     const { body } = await post(fakeHttp(services), path, { input: "x", encoding_format: "base64" });
     expect(body.data[0].embedding).toBe("AACAPwAAAMA=");
   });
 
-  it("accepts the model's own number of dimensions alone", async () => {
-    const app = fakeHttp();
-    expect((await post(app, path, { input: "x", dimensions: 3 })).status).toBe(200);
-    const { status, body } = await post(app, path, { input: "x", dimensions: 2 });
-    expect(status).toBe(400);
-    expect(body.error).toMatchObject({
-      param: "dimensions",
-      message: "dimensions must be 3, the number of embedder, or left out; received 2.",
-    });
+  it("passes on how many dimensions are asked for", async () => {
+    const services = fakeServices();
+    expect((await post(fakeHttp(services), path, { input: "x", dimensions: 2 })).status).toBe(200);
+    expect(services.chat.embeddings).toMatchObject([{ dimensions: 2 }]);
+  });
+
+  it.each([
+    [{ truncate: true }, true],
+    [{ truncate_prompt_tokens: -1 }, true],
+    [{ truncate: false, truncate_prompt_tokens: -1 }, false],
+    [{ truncate: null, truncate_prompt_tokens: null }, false],
+  ])("cuts long texts where %j asks for it", async (parameters, truncates) => {
+    const services = fakeServices();
+    expect((await post(fakeHttp(services), path, { input: "x", ...parameters })).status).toBe(200);
+    expect(services.chat.embeddings).toMatchObject([{ truncates }]);
   });
 
   it.each([
@@ -71,6 +79,9 @@ describe("POST /v1/embeddings", () => {
       'must be one of "float", "base64"; received the string',
     ],
     [{ input: "x", dimensions: 0 }, "dimensions", "dimensions must be an integer of at least 1; received 0."],
+    [{ input: "x", truncate_prompt_tokens: 5 }, "truncate_prompt_tokens", "truncate_prompt_tokens must be -1"],
+    [{ input: [[1], [2, null]] }, "input[1][1]", "input[1][1] must be a token id"],
+    [{ input: [["a"]] }, "input[0][0]", "input[0][0] must be a token id"],
   ])("refuses %j", async (body, param, message) => {
     const answer = await post(fakeHttp(), path, body);
     expect(answer.status).toBe(400);

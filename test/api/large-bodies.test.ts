@@ -2,16 +2,23 @@
 import { describe, expect, it } from "vitest";
 import type { ZodType } from "zod";
 import { z } from "zod";
-import { chatBody } from "../../src/api/openai/chat-request.ts";
-import { completionBody } from "../../src/api/openai/completion-request.ts";
+import { chatFields } from "../../src/api/openai/chat-request.ts";
+import { completionFields } from "../../src/api/openai/completion-request.ts";
 import { embeddingBody } from "../../src/api/openai/embedding-request.ts";
-import { validate } from "../../src/api/validation.ts";
+import { rerankBody } from "../../src/api/openai/rerank-request.ts";
+import { validate } from "../../src/api/common/validation.ts";
 
-const bodies = { chat: chatBody, completion: completionBody, embedding: embeddingBody } as const;
+const bodies = {
+  chat: chatFields,
+  completion: completionFields,
+  embedding: embeddingBody,
+  reranking: rerankBody,
+} as const;
 const valid: Readonly<Record<keyof typeof bodies, object>> = {
   chat: { messages: [{ role: "user", content: "x" }] },
   completion: { prompt: "x" },
   embedding: { input: "x" },
+  reranking: { query: "x", documents: ["x"] },
 };
 const largeCount = 50_000;
 
@@ -75,21 +82,21 @@ describe("large lists inside a message", () => {
 
   it.each([0, "", null, {}, { type: "text" }, { type: "video" }])("content of %j stops at the first", (part) => {
     const { value, reads } = counting(large(part));
-    const { error } = chatBody.safeParse(bodyWith({ content: value }));
+    const { error } = chatFields.safeParse(bodyWith({ content: value }));
     expect(countIssues(error?.issues ?? [])).toBe(1);
     expect(error?.issues[0]?.path.slice(0, 4)).toEqual(["messages", 0, "content", 0]);
     expect(reads.count).toBeLessThan(10);
   });
 
-  it("tool_calls are not read", () => {
+  it("too many tool_calls are refused before any of them is read", () => {
     const { value, reads } = counting(large(0));
-    expect(chatBody.safeParse(bodyWith({ tool_calls: value })).success).toBe(true);
+    expect(chatFields.safeParse(bodyWith({ tool_calls: value })).success).toBe(false);
     expect(reads.count).toBe(0);
   });
 
   it("too many messages are refused before any of them is read", () => {
     const { value, reads } = counting(large({ role: "robot" }));
-    expect(() => validate(chatBody, { messages: value })).toThrow(
+    expect(() => validate(chatFields, { messages: value })).toThrow(
       `messages must be an array of 1 to 4096 messages; received an array of ${largeCount}.`,
     );
     expect(reads.count).toBe(0);

@@ -66,13 +66,8 @@ describe.each(endpoints)("%s", (path, body) => {
   });
 });
 
-describe("several prompts", () => {
-  it("keep the expert until the last one is answered", async () => {
-    const { requests } = await ask("/v1/completions", { prompt: ["a", "b", "c"], keep_alive: 0, priority: 3 });
-    expect(requests.map(({ scheduling }) => scheduling)).toEqual([
-      { keepAliveMs: null, priority: 3 },
-      { keepAliveMs: null, priority: 3 },
-      { keepAliveMs: 0, priority: 3 },
-    ]);
-  });
+it("is the same for all answers to several prompts", async () => {
+  const { requests } = await ask("/v1/completions", { prompt: ["a", "b", "c"], keep_alive: 0, priority: 3 });
+  const scheduling = { keepAliveMs: 0, priority: 3 };
+  expect(requests.map((request) => request.scheduling)).toEqual([scheduling, scheduling, scheduling]);
 });

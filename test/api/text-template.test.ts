@@ -1,6 +1,6 @@
 // The JSON of a chunk, written once for all texts.
 import { expect, it } from "vitest";
-import { textTemplate } from "../../src/api/openai/text-template.ts";
+import { textTemplate } from "../../src/api/common/text-template.ts";
 
 it.each(["", "word", '"quoted"', "$& $1", "two\nlines", "\u2028 \ud800"])(
   "holds %j as JSON.stringify would",

@@ -1,102 +1,10 @@
 // The use cases over the real pool and the fake engine: who is chosen, what is sent, what is accounted, what is given back.
 import { afterEach, describe, expect, it } from "vitest";
-import { createChatService } from "../../src/chat/chat-service.ts";
-import { defaultScheduling, type AnswerEvent, type ChatRequest, type ChatService } from "../../src/chat/contract.ts";
+import { defaultScheduling, plainChat } from "../../src/chat/contract.ts";
 import { AbandonedError } from "../../src/core/errors.ts";
-import type { RequestRecord } from "../../src/core/request-record.ts";
-import { ExpertCatalogue } from "../../src/experts/catalogue.ts";
-import type { Embedder, Expert } from "../../src/experts/expert.ts";
-import { EnginePool } from "../../src/pool/model-pool.ts";
-import type { Router } from "../../src/routing/router.ts";
-import { ManualClock } from "../support/manual-clock.ts";
-import { fakePoolOptions } from "../support/pool-options.ts";
-import { expertOf } from "../support/experts.ts";
-import { FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
+import { ask, bench, checkEngines, collect, expert, leasesOf, never, textOf } from "../support/chat-bench.ts";
 
-const never = new AbortController().signal;
-
-const expert = (id: string, changes: Partial<Expert> = {}) => expertOf(id, { contextTokens: 512, ...changes });
-
-const embedder: Embedder = { id: "embedder", modelPath: "/models/embedder.gguf", contextTokens: 64, cacheSize: 2 };
-
-interface Bench {
-  readonly service: ChatService;
-  readonly engine: FakeEngine;
-  readonly pool: EnginePool;
-  readonly records: RequestRecord[];
-}
-
-let engines: FakeEngine[] = [];
-afterEach(() => {
-  const violations = engines.flatMap((engine) => engine.violations);
-  engines = [];
-  if (violations.length > 0) throw new Error(violations.join("; "));
-});
-
-function bench(experts: readonly Expert[], engineOptions: FakeEngineOptions = {}): Bench {
-  const engine = new FakeEngine(engineOptions);
-  engines.push(engine);
-  const clock = new ManualClock();
-  const models = experts.map(({ id, modelPath, contextTokens, parallel, priority, keep }) => ({
-    id,
-    spec: { path: modelPath, purpose: "text" as const, contextTokens, slots: parallel },
-    priority,
-    keep,
-    minContextTokens: null,
-  }));
-  const embedderModel = {
-    id: embedder.id,
-    spec: { path: embedder.modelPath, purpose: "embedding" as const, contextTokens: 64, slots: 1 },
-    minContextTokens: null,
-    priority: 1,
-    keep: true,
-  };
-  const pool = new EnginePool(fakePoolOptions(engine, clock, [...models, embedderModel]));
-  engine.trackLeases(pool);
-  const records: RequestRecord[] = [];
-  const router: Router = {
-    route: ({ prompt }) => ({
-      expertId: experts[0]?.id ?? "",
-      confidence: 0.7,
-      source: "keywords",
-      reason: `about ${prompt}`,
-      scores: Object.fromEntries(experts.map(({ id }, index) => [id, index === 0 ? 0.7 : 0.3 / index])),
-    }),
-  };
-  const service = createChatService({
-    catalogue: new ExpertCatalogue(experts),
-    embedder,
-    pool,
-    files: engine.files,
-    router,
-    record: (record) => records.push(record),
-    clock,
-  });
-  return { service, engine, pool, records };
-}
-
-function ask(content: string, changes: Partial<ChatRequest> = {}): ChatRequest {
-  return {
-    model: null,
-    forceRouting: false,
-    messages: [{ role: "user", content }],
-    maxTokens: null,
-    stop: [],
-    sampling: {},
-    scheduling: defaultScheduling,
-    ...changes,
-  };
-}
-
-async function collect(events: AsyncGenerator<AnswerEvent, void, void>): Promise<AnswerEvent[]> {
-  const all: AnswerEvent[] = [];
-  for await (const event of events) all.push(event);
-  return all;
-}
-
-const textOf = (events: readonly AnswerEvent[]) =>
-  events.map((event) => (event.type === "text" ? event.text : "")).join("");
-const leasesOf = (pool: EnginePool) => pool.status().models.reduce((sum, { leases }) => sum + leases, 0);
+afterEach(checkEngines);
 
 describe("who answers", () => {
   it("the router's choice where no model is named, with its reason", async () => {
@@ -219,10 +127,9 @@ describe("the answer", () => {
       model: "first",
       prompt: [5, 6, 7],
       promptField: "prompt[1]",
+      suffix: null,
       maxTokens: 2,
-      stop: [],
-      sampling: {},
-      scheduling: defaultScheduling,
+      ...plainChat,
     };
     await collect(service.complete(request, never));
     expect(engine.generationRequests[0]).toMatchObject({
@@ -286,7 +193,7 @@ describe("embeddings", () => {
   it("are remembered by text, as many as the cache holds", async () => {
     const { service, records } = bench([expert("first")]);
     const embed = async (...inputs: string[]) =>
-      service.embed({ model: null, inputs, scheduling: defaultScheduling }, never);
+      service.embed({ model: null, inputs, truncates: false, scheduling: defaultScheduling }, never);
     const first = await embed("hola", "hello");
     expect(first.model).toBe("embedder");
     const again = await embed("hello", "hola");
@@ -299,12 +206,80 @@ describe("embeddings", () => {
   it("are refused by an expert, and for a text that is too long, with its place", async () => {
     const { service } = bench([expert("first")]);
     const embed = (model: string | null, ...inputs: string[]) =>
-      service.embed({ model, inputs, scheduling: defaultScheduling }, never);
+      service.embed({ model, inputs, truncates: false, scheduling: defaultScheduling }, never);
     await expect(embed("first", "x")).rejects.toMatchObject({ status: 400 });
     await expect(embed("who", "x")).rejects.toMatchObject({ status: 404 });
     await expect(embed(null, "x", "word ".repeat(100))).rejects.toMatchObject({
       status: 400,
       param: "input[1]",
     });
+  });
+});
+
+describe("documents", () => {
+  const rank = (model: string | null, query: string, ...documents: string[]) => ({
+    model,
+    query,
+    documents,
+    scheduling: defaultScheduling,
+  });
+
+  it("are scored in their order, and accounted", async () => {
+    const { service, records } = bench([expert("first")]);
+    const answer = await service.rank(rank(null, "red apple", "blue sky", "red apple pie"), never);
+    expect(answer.model).toBe("reranker");
+    expect(answer.scores).toEqual([0, 2]);
+    expect(records).toMatchObject([{ kind: "ranking", expertId: "reranker", outcome: "ok", promptTokens: 9 }]);
+    expect(records[0]?.isEmpty).toBe(false);
+  });
+
+  it("are refused by an expert, where one is too long, and where nobody ranks", async () => {
+    const { service } = bench([expert("first")]);
+    await expect(service.rank(rank("first", "a", "b"), never)).rejects.toMatchObject({ status: 400, param: "model" });
+    const long = "word ".repeat(100);
+    await expect(service.rank(rank(null, "a", "b", long), never)).rejects.toMatchObject({
+      status: 400,
+      param: "documents[1]",
+    });
+    const without = bench([expert("first")], {}, { reranker: null });
+    await expect(without.service.rank(rank(null, "a", "b"), never)).rejects.toMatchObject({
+      status: 501,
+      code: "reranking_not_configured",
+    });
+  });
+});
+
+describe("a model that is asked for no answer", () => {
+  it("is asked at once where it is in memory, though all its slots are taken", async () => {
+    const { service, pool } = bench([expert("first")]);
+    const lease = await pool.acquire("first", { signal: never });
+    const counted = await service.withModel(null, (model, id) => [id, model.contextTokens], never);
+    expect(counted).toEqual(["first", 512]);
+    lease.release();
+  });
+
+  it("is loaded first where it is not, and given back, also when it throws", async () => {
+    const { service, pool } = bench([expert("first"), expert("second")]);
+    const asked = service.withModel(
+      "second",
+      () => {
+        throw new Error("no such token");
+      },
+      never,
+    );
+    await expect(asked).rejects.toThrow("no such token");
+    expect(leasesOf(pool)).toBe(0);
+    await expect(service.withModel("nobody", () => 1, never)).rejects.toMatchObject({ status: 404 });
+  });
+
+  it("renders a conversation as it would be answered, without answering it", async () => {
+    const { service, engine } = bench([expert("first", { systemPrompt: "BE BRIEF" })]);
+    const { expertId, text, tokens } = await service.render(ask("hello"), never);
+    expect(expertId).toBe("first");
+    expect(text).toBe(
+      "<|im_start|>system\nBE BRIEF<|im_end|>\n<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n",
+    );
+    await collect(service.chat(ask("hello"), never));
+    expect(engine.generationRequests.map(({ promptTokens }) => promptTokens)).toEqual([tokens]);
   });
 });

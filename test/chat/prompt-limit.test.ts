@@ -46,13 +46,24 @@ describe("refuseHopelessConversation", () => {
   const long = "abc ".repeat(100_000);
 
   it("counts what the assistant said less: a template may drop it", () => {
-    const reasoning = [{ role: "assistant", content: long }];
-    expect(() => refuseHopelessConversation(wordModel(20_000), reasoning)).not.toThrow();
-    expect(() => refuseHopelessConversation(wordModel(10_000), reasoning)).toThrow(/more than 50001 tokens/);
+    const reasoning = [{ role: "assistant" as const, content: long }];
+    expect(() => refuseHopelessConversation(wordModel(20_000), reasoning, [])).not.toThrow();
+    expect(() => refuseHopelessConversation(wordModel(10_000), reasoning, [])).toThrow(/more than 50001 tokens/);
   });
 
   it("counts all others in full", () => {
-    const asked = [{ role: "user", content: long }];
-    expect(() => refuseHopelessConversation(wordModel(20_000), asked)).toThrow(/more than 50001 tokens/);
+    const asked = [{ role: "user" as const, content: long }];
+    expect(() => refuseHopelessConversation(wordModel(20_000), asked, [])).toThrow(/more than 50001 tokens/);
+  });
+
+  it("counts what was called and the tools that are offered", () => {
+    const called = [
+      { role: "assistant" as const, content: "", toolCalls: [{ id: "1", name: "write", arguments: long }] },
+    ];
+    expect(() => refuseHopelessConversation(wordModel(10_000), called, [])).toThrow(/more than 50001 tokens/);
+    const tool = { name: "write", description: long, parameters: { type: "object" } };
+    expect(() => refuseHopelessConversation(wordModel(20_000), [], [tool])).toThrow(
+      expect.objectContaining({ param: "tools" }),
+    );
   });
 });

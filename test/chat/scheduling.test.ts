@@ -1,7 +1,7 @@
 // What the use cases hand to the pool of a request's scheduling.
 import { describe, expect, it } from "vitest";
 import { createChatService } from "../../src/chat/chat-service.ts";
-import { defaultScheduling, type Scheduling } from "../../src/chat/contract.ts";
+import { defaultScheduling, plainChat, type Scheduling } from "../../src/chat/contract.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { AbandonedError } from "../../src/core/errors.ts";
 import { ExpertCatalogue } from "../../src/experts/catalogue.ts";
@@ -24,28 +24,33 @@ async function acquired(scheduling: Scheduling) {
         asked.push([modelId, options]);
         return Promise.reject(new AbandonedError());
       },
+      peek: unused,
       status: unused,
       events: unused,
       unload: unused,
       lift: unused,
       close: unused,
     },
+    reranker: { id: "reranker", modelPath: "/models/reranker.gguf", contextTokens: null },
+    defaultModel: "first",
     files: { look: unused },
     router: { route: unused },
     record: () => {},
     clock: systemClock,
   });
-  const limits = { model: "first", maxTokens: 1, stop: [], sampling: {}, scheduling };
+  const limits = { ...plainChat, model: "first", maxTokens: 1, scheduling };
   const answers = [
-    service.chat({ ...limits, forceRouting: false, messages: [{ role: "user", content: "Hi" }] }, signal),
-    service.complete({ ...limits, prompt: "Hi", promptField: "prompt" }, signal),
+    service.chat({ ...limits, messages: [{ role: "user", content: "Hi" }] }, signal),
+    service.complete({ ...limits, prompt: "Hi", promptField: "prompt", suffix: null }, signal),
   ];
   for (const answer of answers) {
     expect(await answer.next()).toMatchObject({ value: { type: "routing" } });
     await expect(answer.next()).rejects.toThrow(AbandonedError);
   }
-  const embedding = service.embed({ model: null, inputs: ["Hi"], scheduling }, signal);
+  const embedding = service.embed({ model: null, inputs: ["Hi"], truncates: false, scheduling }, signal);
   await expect(embedding).rejects.toThrow(AbandonedError);
+  const ranking = service.rank({ model: null, query: "Hi", documents: ["Ho"], scheduling }, signal);
+  await expect(ranking).rejects.toThrow(AbandonedError);
   return asked;
 }
 
@@ -64,9 +69,9 @@ describe("the pool is asked", () => {
       { priority: 0, keepAliveMs: Infinity },
       { priority: 0, keepAliveMs: Infinity },
     ],
-  ])("by chat, completion and embedding alike: %j", async (scheduling, options) => {
+  ])("by all use cases alike: %j", async (scheduling, options) => {
     expect(await acquired(scheduling)).toEqual(
-      ["first", "first", "embedder"].map((modelId) => [modelId, { ...options, signal }]),
+      ["first", "first", "embedder", "reranker"].map((modelId) => [modelId, { ...options, signal }]),
     );
   });
 });

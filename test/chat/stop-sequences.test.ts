@@ -9,7 +9,7 @@ function scan(stops: readonly string[], pieces: readonly string[]): { text: stri
   for (const piece of pieces) {
     const result = scanner.push(piece);
     text += result.text;
-    if (result.stopped) return { text, stopped: true };
+    if (result.stop !== null) return { text, stopped: true };
   }
   return { text: text + scanner.flush(), stopped: false };
 }

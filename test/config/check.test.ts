@@ -171,6 +171,11 @@ describe("a wrong value", () => {
       ['embedding_model.model_name: "A" — allowed: a name of its own (experts[0].expert_id has this one)'],
     ],
     [
+      "a reranker with the embedding model's name",
+      withKey({ embedding_model: { model_path: "models/x.gguf" }, rerank_model: { model_path: "x.gguf" } }),
+      ['rerank_model.model_name: "x" — allowed: a name of its own (embedding_model.model_name has this one)'],
+    ],
+    [
       "a port above 65535",
       withKey({ server_config: { port: 65_536 } }),
       ["server_config.port: 65536 — allowed: an integer from 0 to 65535"],

@@ -9,6 +9,7 @@ const config: AppConfig = {
   ...configOf([expertOf("a"), expertOf("b")], { port: 8082 }),
   routing: { threshold: 0.35 },
   embedder: { id: "e", modelPath: "/e.gguf", contextTokens: null, cacheSize: 10 },
+  reranker: { id: "r", modelPath: "/r.gguf", contextTokens: null },
 };
 const nothing = { added: [], changed: [], removed: [], settings: [] };
 const compare = (after: AppConfig, changedFiles: string[] = []) => compareConfigs(config, after, new Set(changedFiles));

@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import {
   defaultScheduling,
+  type AnswerEnd,
   type AnswerEvent,
   type AnswerTimings,
   type ChatRequest,
@@ -20,6 +21,7 @@ const timings: AnswerTimings = {
   generatedTokens: 10,
   promptMs: 250,
   generatedMs: 500,
+  reasoningTokens: 0,
   queueMs: 0,
   loadMs: 1500,
   ttftMs: 1800,
@@ -29,7 +31,7 @@ const routed: AnswerEvent = {
   type: "routing",
   routing: { expertId: "qwen_coder", confidence: 0.8, source: "keywords", reason: "it asks for code" },
 };
-const end: AnswerEvent = { type: "end", reason: "stop", timings };
+const end: AnswerEnd = { type: "end", reason: "stop", stopSequence: null, isCompleted: false, timings };
 const said = (...texts: string[]): AnswerEvent[] => [
   routed,
   ...texts.map((text) => ({ type: "text" as const, text })),
@@ -311,7 +313,7 @@ describe("chat at a terminal", () => {
   });
 
   it("says when an answer was cut at its length limit or is empty, and errors do not end the talk", async () => {
-    const cut: AnswerEvent[] = [routed, { type: "text", text: "begun" }, { type: "end", reason: "length", timings }];
+    const cut: AnswerEvent[] = [routed, { type: "text", text: "begun" }, { ...end, reason: "length" }];
     const talk = new Chat({ terminal: true, answers: [cut, said(), new Error("The model crashed.")] });
     talk.input.write("a\r");
     await talk.shows("begun\n\u001B[2mended at its length limit");

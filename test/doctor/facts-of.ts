@@ -52,6 +52,7 @@ export const healthyConfig: ConfigFacts = {
   budget: { bytes: 12 * gib, reason: "lazy_loading.memory_threshold 0.75 of 16.0 GiB, RAM" },
   experts: [model("phi4_fast"), model("mistral_balanced")],
   embedder: null,
+  reranker: null,
   host: "127.0.0.1",
   port: 8082,
   hasApiKeys: false,

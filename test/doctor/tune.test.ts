@@ -6,7 +6,7 @@ import { tune, type TuningReport } from "../../src/commands/doctor/tune.ts";
 import { doctor } from "../../src/commands/doctor.ts";
 import type { AppConfig } from "../../src/config/config.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import type { MeasuredWork, ThreadCounts } from "../../src/engine/engine.ts";
+import { plainGeneration, type MeasuredWork, type ThreadCounts } from "../../src/engine/engine.ts";
 import { FileMemory } from "../../src/engine/file-memory.ts";
 import { createLlamaEngine } from "../../src/engine/llama/llama-engine.ts";
 import { configOf } from "../support/config.ts";
@@ -222,7 +222,13 @@ describe("with the real engine", () => {
       );
       if (model.kind !== "text") throw new Error("expected a text model");
       const promptTokens = model.tokenize("Once upon a time", { parseSpecial: false, addSpecial: true });
-      const request = { promptTokens, promptField: "prompt", maxTokens: 5, sampling: { temperature: 0 } };
+      const request = {
+        ...plainGeneration,
+        promptTokens,
+        promptField: "prompt",
+        maxTokens: 5,
+        sampling: { temperature: 0 },
+      };
       const events: string[] = [];
       for await (const { type } of model.generate(request, new AbortController().signal)) events.push(type);
       expect(events.at(-1)).toBe("end");

@@ -11,6 +11,7 @@ import {
   type StreamRequest,
 } from "../../src/engine/llama/decode-loop.ts";
 import type {
+  ChosenTokens,
   Decoder,
   PassOptions,
   PassStream,
@@ -50,7 +51,7 @@ class ScriptedSampler implements StreamSampler {
 class ScriptedDecoder implements Decoder {
   readonly takesDrafts: boolean;
   readonly choosesThreads = true;
-  readonly states: SequenceStates | null;
+  readonly states: { -readonly [Key in keyof SequenceStates]: SequenceStates[Key] } | null;
   readonly batches: Added[][] = [];
   /** Of each batch. */
   readonly threads: number[] = [];
@@ -90,7 +91,7 @@ class ScriptedDecoder implements Decoder {
   createSampler(): StreamSampler {
     throw new Error("the requests of these tests bring their own");
   }
-  async decode(streams: readonly PassStream[], { threads }: PassOptions): Promise<number[][]> {
+  async decode(streams: readonly PassStream[], { threads }: PassOptions): Promise<ChosenTokens[]> {
     this.threads.push(threads);
     this.batches.push(
       streams.map(({ sequenceId, firstPosition, tokens, drafts, sampler }) => ({
@@ -108,7 +109,7 @@ class ScriptedDecoder implements Decoder {
       this.failNext = false;
       throw new Error("Eval has failed");
     }
-    return streams.map((stream) => this.#decodeStream(stream));
+    return streams.map((stream) => ({ tokens: this.#decodeStream(stream), logprobs: null, failure: null }));
   }
   #decodeStream({ sequenceId, firstPosition, tokens, drafts, sampler }: PassStream): number[] {
     const cells = this.cells.get(sequenceId) ?? [];
@@ -483,6 +484,48 @@ describe("DecodeLoop", () => {
         expect(events.at(-1)).toEqual({ type: "end", reason: "length" });
         expect(context.cells.get(0)?.length).toBeLessThanOrEqual(contextTokens);
       }
+    });
+  });
+
+  describe("streams that are no neighbours", () => {
+    /** Three streams of which the middle one ends at once; the others go on in the sequences 0 and 2. */
+    async function apart(passMs: number) {
+      const world = setUp({ slots: 3, hasStates: true });
+      world.context.elapse = () => world.advance(passMs);
+      const long = Array.from({ length: 8 }, (_, index) => index + 20);
+      const answers = await Promise.all(
+        [long, [10], long].map((script, index) => collect(world.loop.run(request([index + 1, 50], script), never))),
+      );
+      expect(answers.map(tokensOf)).toEqual([long, [10], long]);
+      const together = world.context.batches.map((batch) => batch.map(({ sequenceId }) => sequenceId).join());
+      return { ...world, together };
+    }
+
+    it("are brought together once they have lost by it what the move costs, with what they hold", async () => {
+      const { context, loop, together } = await apart(10);
+      expect([...new Set(together)]).toEqual(["0,1,2", "0,2", "0,1"]);
+      expect(together.filter((ids) => ids === "0,2")).toHaveLength(1);
+      expect(context.cells.get(1)?.slice(0, 3)).toEqual([3, 50, 20]);
+      // What was in the free one moved too: whoever comes back to it finds it.
+      expect(context.cells.get(2)?.slice(0, 3)).toEqual([2, 50, 10]);
+      const [first] = await collect(loop.run(request([2, 50, 10, 7], []), never));
+      expect(first).toMatchObject({ cachedTokens: 3 });
+    });
+
+    it("stay where they are while that is not so", async () => {
+      expect((await apart(0)).together).not.toContain("0,1");
+    });
+
+    it("read again what a move has lost, and answer the same", async () => {
+      const { context, loop, advance } = setUp({ slots: 3, hasStates: true });
+      context.elapse = () => advance(10);
+      if (context.states === null) throw new Error("this decoder has states");
+      context.states.load = () => Promise.reject(new Error("refused"));
+      const long = Array.from({ length: 8 }, (_, index) => index + 20);
+      const answers = await Promise.all(
+        [long, [10], long].map((script, index) => collect(loop.run(request([index + 1, 50], script), never))),
+      );
+      expect(answers.map(tokensOf)).toEqual([long, [10], long]);
     });
   });
 

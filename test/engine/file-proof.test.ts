@@ -59,7 +59,7 @@ async function startedProcess(): Promise<number> {
 }
 
 describe("a file prover", () => {
-  it("passes good text and embedding models, one process after the other", async () => {
+  it("passes good text, embedding and ranking models, one process after the other", async () => {
     open();
     expect(await prover.prove(await tinyModel("tiny-gemma3"), "text", never)).toEqual({ ok: true });
     const [kept] = provingProcesses();
@@ -67,6 +67,11 @@ describe("a file prover", () => {
       ok: true,
     });
     expect(await prover.prove(await tinyModel("tiny-bert"), "embedding", never)).toEqual({ ok: true });
+    expect(await prover.prove(await tinyModel("tiny-reranker"), "ranking", never)).toEqual({ ok: true });
+    expect(await prover.prove(await tinyModel("tiny-bert"), "ranking", never)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("is no reranker"),
+    });
     expect(provingProcesses()).toEqual([kept]);
   });
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { messageOf } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import type { Engine } from "../../src/engine/engine.ts";
+import { plainGeneration, type Engine } from "../../src/engine/engine.ts";
 import { FileMemory } from "../../src/engine/file-memory.ts";
 import type { FileProver } from "../../src/engine/file-prover.ts";
 import type * as FileProof from "../../src/engine/llama/file-proof.ts";
@@ -56,7 +56,7 @@ async function refusalOf(file: string): Promise<string | null> {
   const promptTokens = model
     .tokenize("Hello, 2 + 2 = ñ", { parseSpecial: true, addSpecial: true })
     .slice(0, model.contextTokens - 1);
-  const request = { promptTokens, promptField: "prompt", maxTokens: 4, sampling: { seed: 1 } };
+  const request = { ...plainGeneration, promptTokens, promptField: "prompt", maxTokens: 4, sampling: { seed: 1 } };
   let end: string | null = null;
   for await (const event of model.generate(request, never)) if (event.type === "end") end = event.reason;
   expect(end).not.toBeNull();

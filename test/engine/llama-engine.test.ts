@@ -5,7 +5,14 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AbandonedError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import type { Engine, GenerationEvent, LoadedModel, LoadSpec, TextModel } from "../../src/engine/engine.ts";
+import {
+  plainGeneration,
+  type Engine,
+  type GenerationEvent,
+  type LoadedModel,
+  type LoadSpec,
+  type TextModel,
+} from "../../src/engine/engine.ts";
 import { createLlamaEngine } from "../../src/engine/llama/llama-engine.ts";
 import { repositoryRoot } from "../support/server-process.ts";
 import { testFolder } from "../support/temporary-folder.ts";
@@ -64,7 +71,9 @@ async function collect(events: AsyncGenerator<GenerationEvent, void, void>): Pro
 
 function complete(model: TextModel, prompt: string, maxTokens: number | null): Promise<Answer> {
   const promptTokens = model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
-  return collect(model.generate({ promptTokens, promptField: "prompt", maxTokens, sampling: greedy }, never));
+  return collect(
+    model.generate({ ...plainGeneration, promptTokens, promptField: "prompt", maxTokens, sampling: greedy }, never),
+  );
 }
 
 describe("a real trained model", () => {
@@ -83,6 +92,7 @@ describe("a real trained model", () => {
       collect(
         model.generate(
           {
+            ...plainGeneration,
             promptTokens: model.tokenize("Once upon a time", { parseSpecial: true, addSpecial: true }),
             promptField: "prompt",
             maxTokens: 40,
@@ -102,6 +112,7 @@ describe("a real trained model", () => {
       const { text } = await collect(
         model.generate(
           {
+            ...plainGeneration,
             promptTokens: model.tokenize("Once upon a time", { parseSpecial: true, addSpecial: true }),
             promptField: "prompt",
             maxTokens: 150,
@@ -144,7 +155,10 @@ describe.each<TinyPresetName>(["tiny-qwen2", "tiny-llama", "tiny-gemma3", "tiny-
     it("fills its context to the last token and says length", async () => {
       const promptTokens = model.tokenize(prompts[0] ?? "", { parseSpecial: true, addSpecial: true });
       const answer = await collect(
-        model.generate({ promptTokens, promptField: "prompt", maxTokens: null, sampling: greedy }, never),
+        model.generate(
+          { ...plainGeneration, promptTokens, promptField: "prompt", maxTokens: null, sampling: greedy },
+          never,
+        ),
       );
       expect(answer.reason).toBe("length");
       expect(promptTokens.length + answer.generatedTokens).toBe(model.contextTokens);
@@ -168,7 +182,10 @@ describe("requests that cannot be served", () => {
     const model = await loadText(storiesPath, { contextTokens: 128 });
     await expect(
       collect(
-        model.generate({ promptTokens: Array(128).fill(5), promptField: "prompt", maxTokens: 1, sampling: {} }, never),
+        model.generate(
+          { ...plainGeneration, promptTokens: Array(128).fill(5), promptField: "prompt", maxTokens: 1, sampling: {} },
+          never,
+        ),
       ),
     ).rejects.toMatchObject({
       status: 400,
@@ -180,7 +197,12 @@ describe("requests that cannot be served", () => {
   it.each([-1, 512, 1.5, Number.NaN])("refuses the token id %d", async (token) => {
     const model = await loadText(storiesPath);
     await expect(
-      collect(model.generate({ promptTokens: [1, token], promptField: "prompt", maxTokens: 1, sampling: {} }, never)),
+      collect(
+        model.generate(
+          { ...plainGeneration, promptTokens: [1, token], promptField: "prompt", maxTokens: 1, sampling: {} },
+          never,
+        ),
+      ),
     ).rejects.toMatchObject({
       status: 400,
       message: expect.stringMatching(/prompt\[1\].*0 to 511/),
@@ -197,7 +219,7 @@ describe("a caller that leaves", () => {
     await expect(
       (async () => {
         for await (const event of model.generate(
-          { promptTokens, promptField: "prompt", maxTokens: 1, sampling: greedy },
+          { ...plainGeneration, promptTokens, promptField: "prompt", maxTokens: 1, sampling: greedy },
           leaving.signal,
         )) {
           if (event.type === "prefill") readTokens = event.readTokens;
@@ -214,7 +236,8 @@ describe("embeddings", () => {
   it("are of length 1, the same each time, and different for different texts", async () => {
     const model = await load(await tinyModel("tiny-bert"), { purpose: "embedding", contextTokens: 128 });
     if (model.kind !== "embedding") throw new Error("expected an embedding model");
-    const embed = (text: string) => model.embed(model.tokenize(text, { parseSpecial: false, addSpecial: true }), never);
+    const tokens = (text: string) => model.tokenize(text, { parseSpecial: false, addSpecial: true });
+    const embed = async (text: string) => (await model.embed([tokens(text)], never))[0] ?? new Float32Array(0);
     const [first, again, other] = [await embed("uno dos"), await embed("uno dos"), await embed("three four five")];
     expect(first).toHaveLength(model.dimensions);
     expect(Math.hypot(...first)).toBeCloseTo(1, 5);

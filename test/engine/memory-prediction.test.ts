@@ -71,7 +71,7 @@ describe("the way weights come into memory", () => {
 describe("beyond llama.cpp's count", () => {
   const file = (tokens: number, merges: number, tensors: readonly WeightTensor[] = []) =>
     ({ vocabulary: { tokens, merges }, tensors }) as unknown as GgufFile;
-  const context = { contextTokens: 4096, slots: 1, batchTokens: 512, embeddings: false };
+  const context = { contextTokens: 4096, slots: 1, batchTokens: 512, embeddings: false, ranking: false };
 
   it("a larger vocabulary takes more", () => {
     expect(uncountedBytes(file(200_000, 200_000))).toBeGreaterThan(uncountedBytes(file(200_000, 0)));

@@ -73,6 +73,9 @@ describe("loadNativeAddon", () => {
     const exported: Record<keyof NativeExports, unknown> = {
       Session: expect.any(Function),
       Sampler: expect.any(Function),
+      Grammar: expect.any(Function),
+      Embedder: expect.any(Function),
+      prepareEmbedding: expect.any(Function),
       stop: expect.any(Function),
       allocateState: expect.any(Function),
       freeState: expect.any(Function),

@@ -4,7 +4,13 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AbandonedError } from "../../src/core/errors.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import type { Engine, GenerationTimings, LoadSpec, TextModel } from "../../src/engine/engine.ts";
+import {
+  plainGeneration,
+  type Engine,
+  type GenerationTimings,
+  type LoadSpec,
+  type TextModel,
+} from "../../src/engine/engine.ts";
 import { createLlamaEngine } from "../../src/engine/llama/llama-engine.ts";
 import type { Sampling } from "../../src/experts/expert.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -81,7 +87,10 @@ async function complete(
   const { maxTokens = 48, sampling = { temperature: 0 }, signal = never } = options;
   const promptTokens = model.tokenize(prompt, { parseSpecial: true, addSpecial: true });
   let text = "";
-  for await (const event of model.generate({ promptTokens, promptField: "prompt", maxTokens, sampling }, signal)) {
+  for await (const event of model.generate(
+    { ...plainGeneration, promptTokens, promptField: "prompt", maxTokens, sampling },
+    signal,
+  )) {
     if (event.type === "text") text += event.text;
     if (event.type === "end") return { text, timings: event.timings };
   }

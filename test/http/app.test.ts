@@ -106,7 +106,7 @@ describe("CORS", () => {
     expect(response.status).toBe(204);
     expect(response.headers.get("access-control-allow-origin")).toBe("https://front.example");
     expect(response.headers.get("access-control-allow-headers")).toBe("authorization,content-type");
-    expect(response.headers.get("access-control-allow-methods")).toBe("GET,POST,HEAD");
+    expect(response.headers.get("access-control-allow-methods")).toBe("GET,POST,HEAD,DELETE");
   });
 
   it("marks answers and errors alike, for allowed origins alone", async () => {
@@ -403,14 +403,17 @@ describe("errors", () => {
               },
             },
           ],
-          renderError: (error) => ({ details: error.message }),
+          errors: { body: (error) => ({ details: error.message }) },
+          requestIdHeader: "request-id",
         },
       ],
       server: { apiKeys: [], corsOrigins: [], heartbeatMs: 0, stallTimeoutMs: 60_000, maxBodyBytes: 10 },
       clock: new SteppedClock(),
       log: memoryLog().log,
     });
-    expect(await get(app, "/own/a%20b/x?q=1&r=2")).toMatchObject({ status: 404, body: { details: "a b 1" } });
+    const answer = await get(app, "/own/a%20b/x?q=1&r=2");
+    expect(answer).toMatchObject({ status: 404, body: { details: "a b 1" } });
+    expect(answer.headers.get("request-id")).toBe(answer.headers.get("x-request-id"));
     expect((await get(app, "/own/a/b/x")).body.error.code).toBe("unknown_path");
   });
 });

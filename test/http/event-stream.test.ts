@@ -1,19 +1,20 @@
 // Streams as a reader meets them, with the clock in the test's hand: when headers go out, heartbeats, back-pressure,
 // stalls, and the reader's leaving.
 import { describe, expect, it } from "vitest";
+import type { StreamItem } from "../../src/api/endpoint.ts";
 import type { AnswerEvent } from "../../src/chat/contract.ts";
 import { AbandonedError, PublicError } from "../../src/core/errors.ts";
 import { type Deferred, deferred } from "../../src/core/deferred.ts";
-import { eventStream } from "../../src/http/event-stream.ts";
+import { eventStream, type EventStreamOptions } from "../../src/http/event-stream.ts";
 import { fakeHttp, parseEvents } from "../support/fake-http.ts";
-import { fakeServices, poolModel, poolStatus, SteppedClock, timings } from "../support/fake-services.ts";
+import { ending, fakeServices, poolModel, poolStatus, SteppedClock } from "../support/fake-services.ts";
 
 const heartbeatMs = 15_000;
 const firstItemMs = 500;
 const stallMs = 60_000;
 
 const text = (content: string): AnswerEvent => ({ type: "text", text: content });
-const end: AnswerEvent = { type: "end", reason: "stop", timings };
+const end: AnswerEvent = ending();
 
 /** Answers event by event, as the test gives them; a wait ends early when the signal fires. */
 function setUp(beat = heartbeatMs) {
@@ -61,6 +62,25 @@ function setUp(beat = heartbeatMs) {
   };
 }
 
+/** A stream whose first item never comes, and that nobody watches. */
+function quiet(): EventStreamOptions {
+  return {
+    form: "events",
+    items: (async function* () {})(),
+    first: new Promise(() => {}),
+    hasLeft: () => false,
+    onLeave: () => {},
+    heartbeatMs: 0,
+    awaited: () => null,
+    stallMs,
+    clock: new SteppedClock(),
+    errorItem: () => ({ json: null }),
+    onStall: () => {},
+    onWrite: () => {},
+    onEnd: () => {},
+  };
+}
+
 function readerOf(response: Response) {
   const reader = response.body!.getReader();
   const decoder = new TextDecoder();
@@ -98,6 +118,43 @@ describe("the first item", () => {
     ]);
     expect(world.chat.endedCount).toBe(1);
     expect(world.clock.timers).toEqual([]);
+  });
+});
+
+describe("items", () => {
+  const one = async (options: { form: "events" | "lines"; fails?: boolean }): Promise<string> => {
+    const items = (async function* (): AsyncGenerator<StreamItem, void, void> {
+      yield { json: { a: 1 }, event: "first" };
+      yield { raw: '{"b":2}' };
+      if (options.fails === true) throw new Error("it broke");
+    })();
+    const { body } = eventStream({
+      ...quiet(),
+      form: options.form,
+      items,
+      first: items.next(),
+      errorItem: (thrown) => ({ json: { error: String(thrown) }, event: "error" }),
+    });
+    return new Response(body).text();
+  };
+
+  it("are events, named where they have a name, the failure too", async () => {
+    expect(await one({ form: "events", fails: true })).toBe(
+      'event: first\ndata: {"a":1}\n\ndata: {"b":2}\n\nevent: error\ndata: {"error":"Error: it broke"}\n\n',
+    );
+  });
+
+  it("are lines of JSON, the failure too", async () => {
+    expect(await one({ form: "lines" })).toBe('{"a":1}\n{"b":2}\n');
+    expect(await one({ form: "lines", fails: true })).toBe('{"a":1}\n{"b":2}\n{"error":"Error: it broke"}\n');
+  });
+
+  it("that are lines have no heartbeats between them", async () => {
+    const clock = new SteppedClock();
+    const { body } = eventStream({ ...quiet(), clock, form: "lines", heartbeatMs });
+    void readerOf(new Response(body)).next();
+    await Promise.resolve();
+    expect(clock.timers.map(({ delayMs }) => delayMs)).not.toContain(heartbeatMs);
   });
 });
 
@@ -145,7 +202,7 @@ describe("heartbeats", () => {
     expect(await beat({ state: "loading", waiting: 1, loadProgress: 0.43 })).toBe(": loading qwen_coder 43 %\n\n");
     expect(await beat({ state: "loaded", waiting: 1 })).toBe(": waiting for a turn on qwen_coder, next in line\n\n");
     expect(await beat({ state: "loaded" })).toBe(":\n\n");
-    world.give(0, { type: "started", promptTokens: 900 });
+    world.give(0, { type: "started", promptTokens: 900, cachedTokens: 0 });
     expect(await reader.next()).toContain('"role":"assistant"');
     world.give(1, { type: "prefill", readTokens: 512, promptTokens: 900 });
     await world.wanted(2);
@@ -156,20 +213,7 @@ describe("heartbeats", () => {
 
   it("stay one line, whatever they tell", async () => {
     const clock = new SteppedClock();
-    const { body } = eventStream({
-      items: (async function* () {})(),
-      first: new Promise(() => {}),
-      hasLeft: () => false,
-      onLeave: () => {},
-      heartbeatMs,
-      awaited: () => "one\n\ndata: [DONE]\r\ntwo",
-      stallMs,
-      clock,
-      renderError: () => null,
-      onStall: () => {},
-      onWrite: () => {},
-      onEnd: () => {},
-    });
+    const { body } = eventStream({ ...quiet(), clock, heartbeatMs, awaited: () => "one\n\ndata: [DONE]\r\ntwo" });
     const reader = readerOf(new Response(body));
     const line = reader.next();
     while (clock.timers.length === 0) await Promise.resolve();

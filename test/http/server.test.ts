@@ -143,7 +143,7 @@ describe("the official client", () => {
       .chat.completions.create(hello)
       .withResponse();
     expect(data.model).toBe("qwen_coder");
-    expect(data.choices[0]?.message).toEqual({ role: "assistant", content: "Hello there" });
+    expect(data.choices[0]?.message).toEqual({ role: "assistant", content: "Hello there", refusal: null });
     expect(data.usage?.prompt_tokens_details?.cached_tokens).toBe(4);
     expect(response.headers.get("x-expert")).toBe("qwen_coder");
   });
@@ -208,7 +208,7 @@ describe("the official client", () => {
     const client = clientOf(server, "key");
     await expect(clientOf(server).models.list()).rejects.toThrow(AuthenticationError);
     await expect(client.chat.completions.create({ ...hello, model: "gpt-4o" })).rejects.toThrow(NotFoundError);
-    const wrong = client.chat.completions.create({ ...hello, max_tokens: -1 });
+    const wrong = client.chat.completions.create({ ...hello, max_tokens: -2 });
     await expect(wrong).rejects.toThrow(BadRequestError);
     await expect(wrong).rejects.toMatchObject({ param: "max_tokens", code: "invalid_value", status: 400 });
     services.chat.script = failing(

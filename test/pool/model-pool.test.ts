@@ -654,6 +654,25 @@ describe("quarantine", () => {
   });
 });
 
+describe("peek", () => {
+  it("shows a model from its load to the moment at which its unloading begins", async () => {
+    const { acquire, engine, pool } = bench({ a: {} }, { manual: { load: true, dispose: true } });
+    expect(pool.peek("a")).toBeNull();
+    const acquiring = acquire("a");
+    const load = await engine.nextLoad();
+    expect(pool.peek("a")).toBeNull();
+    load.succeed();
+    const lease = await acquiring;
+    expect(pool.peek("a")).toBe(lease.model);
+    lease.release();
+    expect(pool.peek("a")).toBe(lease.model);
+    pool.unload("a");
+    expect(pool.peek("a")).toBeNull();
+    (await engine.nextDispose()).finish();
+    expect(pool.peek("x")).toBeNull();
+  });
+});
+
 describe("unload", () => {
   it("frees an idle model, and leaves one that is used or pinned", async () => {
     const { acquire, pool, stateOf } = bench({ a: {}, pinned: { keep: true } });

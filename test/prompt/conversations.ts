@@ -1,11 +1,10 @@
 // The conversations of the golden files. None has a special token in its text: there llama-server means something else.
 import { createHash } from "node:crypto";
-import type { ChatMessage } from "../../src/engine/engine.ts";
+import type { ChatMessage, RenderOptions, ToolDefinition } from "../../src/engine/engine.ts";
 
-export interface GoldenConversation {
+export interface GoldenConversation extends RenderOptions {
   readonly name: string;
   readonly messages: readonly ChatMessage[];
-  readonly addGenerationPrompt: boolean;
 }
 
 const user = (content: string): ChatMessage => ({ role: "user", content });
@@ -35,6 +34,143 @@ export const goldenConversations: readonly GoldenConversation[] = [
   { name: "two of a role", messages: [user("Uno"), user("Dos")], addGenerationPrompt: true },
   { name: "empty", messages: [user(""), assistant(""), user(" ")], addGenerationPrompt: true },
 ];
+
+const tools: readonly ToolDefinition[] = [
+  {
+    name: "get_weather",
+    description: 'Weather at a place, now or later. Temperatures in "°C".',
+    parameters: {
+      type: "object",
+      properties: {
+        place: { type: "string", description: "City or village" },
+        days: { type: "integer", minimum: 0, maximum: 14, default: 0 },
+        unit: { type: "string", enum: ["celsius", "fahrenheit"] },
+        where: { type: "object", properties: { lat: { type: "number" }, lon: { type: ["number", "null"] } } },
+        tags: { type: "array", items: { type: "string" } },
+      },
+      required: ["place"],
+    },
+  },
+  { name: "now", description: "The time", parameters: { type: "object", properties: {} } },
+];
+const weather = (id: string, place: string) => ({
+  id,
+  name: "get_weather",
+  arguments: JSON.stringify({ place, days: 2, where: { lat: 37.5, lon: null }, tags: ["a", "b"] }),
+});
+const called = (...toolCalls: ReturnType<typeof weather>[]): ChatMessage => ({
+  role: "assistant",
+  content: "",
+  toolCalls,
+});
+const result = (toolCallId: string, content: string): ChatMessage => ({ role: "tool", content, toolCallId });
+const oneCall = [
+  user("¿Lloverá en Jaén?"),
+  called(weather("call00001", "Jaén")),
+  result("call00001", '{"rain": true, "mm": 3.5}'),
+];
+
+/** Conversations with tools and reasoning. */
+export const agentConversations: readonly GoldenConversation[] = [
+  { name: "tools", messages: [user("¿Lloverá?")], tools, addGenerationPrompt: true },
+  {
+    name: "tools and system",
+    messages: [system("Eres un asistente agrónomo."), user("¿Lloverá?")],
+    tools,
+    addGenerationPrompt: true,
+  },
+  { name: "call and result", messages: oneCall, tools, addGenerationPrompt: true },
+  {
+    name: "answered call",
+    messages: [system("Sé breve."), ...oneCall, assistant("Sí, 3,5 mm."), user("¿Y en Úbeda?")],
+    tools,
+    addGenerationPrompt: true,
+  },
+  {
+    name: "parallel calls",
+    messages: [
+      user("¿Lloverá en Jaén o en Úbeda?"),
+      called(weather("call00001", "Jaén"), weather("call00002", "Úbeda")),
+      result("call00001", "sí"),
+      result("call00002", "no"),
+    ],
+    tools,
+    addGenerationPrompt: true,
+  },
+  {
+    name: "call with text and thought",
+    messages: [
+      user("¿Qué hora es?"),
+      {
+        role: "assistant",
+        content: "Lo miro.",
+        reasoning: "There is a tool.",
+        toolCalls: [{ id: "call00001", name: "now", arguments: "{}" }],
+      },
+      { ...result("call00001", "12:00"), name: "now" },
+    ],
+    tools,
+    addGenerationPrompt: true,
+  },
+  {
+    // Some templates can write no schemas but the simplest.
+    name: "simple tool",
+    messages: [
+      user("¿Qué es un olivo?"),
+      {
+        role: "assistant",
+        content: "",
+        toolCalls: [{ id: "call00001", name: "look_up", arguments: '{"word": "olivo"}' }],
+      },
+      result("call00001", "Un árbol."),
+    ],
+    tools: [
+      {
+        name: "look_up",
+        description: "Looks a word up",
+        parameters: {
+          type: "object",
+          properties: { word: { type: "string", description: "The word" } },
+          required: ["word"],
+        },
+      },
+    ],
+    addGenerationPrompt: true,
+  },
+  { name: "calls without tools", messages: oneCall, addGenerationPrompt: true },
+  { name: "thinking off", messages: [user("Hola")], thinks: false, addGenerationPrompt: true },
+  { name: "thinking on", messages: [system("Piensa."), user("Hola")], thinks: true, addGenerationPrompt: true },
+  { name: "low effort", messages: [user("Hola")], reasoningEffort: "low", addGenerationPrompt: true },
+  {
+    name: "earlier thoughts",
+    messages: [
+      user("Uno"),
+      { ...assistant("Dos"), reasoning: "After one comes two." },
+      user("Tres"),
+      { ...assistant("Cuatro"), reasoning: "\nFour.\n" },
+      user("Cinco"),
+    ],
+    addGenerationPrompt: true,
+  },
+  {
+    name: "continued thought",
+    messages: [user("Cuenta"), { ...assistant(""), reasoning: "Count from" }],
+    addGenerationPrompt: false,
+  },
+  {
+    name: "continued after thought",
+    messages: [user("Cuenta"), { ...assistant("Uno,"), reasoning: "Count from one." }],
+    addGenerationPrompt: false,
+  },
+];
+
+/** Those that are tried with a vocabulary and a template: agents' only where it says something new. */
+export function conversationsFor(vocabulary: string, template: string): readonly GoldenConversation[] {
+  const isCore = coreTemplates[template] !== undefined || template === "own";
+  return isCore && coreTemplates[template] !== vocabulary
+    ? goldenConversations
+    : [...goldenConversations, ...agentConversations];
+}
 
 /** The date of the golden files, for templates that tell it. */
 export const goldenDate = { date: new Date(2025, 6, 4), datetime: "Jul 04 2025", dateString: "04 Jul 2025" };
@@ -95,7 +231,12 @@ export interface GoldenAnswer {
 }
 
 /** How much of an answer the golden file holds: all where template and vocabulary belong together, else digests. */
-export function goldenDetail(vocabulary: string, template: string): "full" | "text" | "digest" {
+export function goldenDetail(
+  vocabulary: string,
+  template: string,
+  conversation: GoldenConversation,
+): "full" | "text" | "digest" {
+  if (agentConversations.includes(conversation) && coreTemplates[template] === undefined) return "digest";
   if (template === "own" || coreTemplates[template] === vocabulary) return "full";
   return coreTemplates[template] === undefined ? "text" : "digest";
 }

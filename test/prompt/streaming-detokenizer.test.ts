@@ -39,3 +39,23 @@ it("puts a character together across a control token, and shows what it broke of
     expect(detokenizer.flush()).toBe("");
   });
 });
+
+it("writes the control tokens that are to be kept, and only these", async () => {
+  await withVocabulary("qwen2", (model) => {
+    const detokenizer = new StreamingDetokenizer(model, ["<|im_end|>"]);
+    const tokens = model.tokenize("<|im_start|>Sí<|im_end|>", true);
+    expect(tokens.map((token) => detokenizer.push(token)).join("") + detokenizer.flush()).toBe("Sí<|im_end|>");
+  });
+});
+
+it("ends an unfinished character before a control token that is kept", async () => {
+  await withVocabulary("llama-spm", (model) => {
+    const detokenizer = new StreamingDetokenizer(model, ["</s>"]);
+    const { eos } = model.tokens;
+    expect([0xc3 + 3, eos ?? -1, 0xad + 3].map((token) => detokenizer.push(token))).toEqual([
+      "",
+      "\ufffd</s>",
+      "\ufffd",
+    ]);
+  });
+});

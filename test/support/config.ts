@@ -18,7 +18,9 @@ export function configOf(experts: readonly Expert[], server: Partial<ServerConfi
     scheduling: { loadTimeoutMs: 600_000, maxWaiting: 64, swapQuantumMs: 10_000 },
     promptCache: { ramBytes: 0, diskBytes: 0, maxAgeMs: 1000, folder: null },
     embedder: null,
+    reranker: null,
     routing: { threshold: 0.5 },
+    dropsParameters: false,
     server: {
       host: "127.0.0.1",
       port: 0,

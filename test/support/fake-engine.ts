@@ -17,9 +17,12 @@ import type {
   MeasuredWork,
   ModelFileInfo,
   RenderedPrompt,
+  RankingModel,
   RenderOptions,
+  TemplateFacts,
   TextModel,
   Token,
+  VocabularyFacts,
 } from "../../src/engine/engine.ts";
 import type { FileIdentity } from "../../src/engine/file-memory.ts";
 import type { ModelFiles, ModelFileState } from "../../src/engine/model-files.ts";
@@ -54,6 +57,10 @@ export interface FakeFile {
   /** Automatic loads fail with this. */
   readonly loadError?: Error;
   readonly manual?: Manual;
+  /** Default: the template knows neither tools nor thinking. */
+  readonly template?: TemplateFacts;
+  /** Default: none. */
+  readonly infill?: VocabularyFacts["infill"];
   /** What an automatic generation says to a prompt's text. Default: the last user message, or else the whole prompt. */
   readonly reply?: (promptText: string) => string;
   /** Default: a token a millisecond, on cores of its own. */
@@ -274,6 +281,7 @@ export class FakeEngine implements Engine {
       },
       status: () => pool.status(),
       events: () => pool.events(),
+      peek: (modelId) => pool.peek(modelId),
       unload: (modelId) => pool.unload(modelId),
       lift: (modelId) => pool.lift(modelId),
       close: (deadlineMs) => pool.close(deadlineMs),
@@ -390,10 +398,27 @@ export class FakeEngine implements Engine {
         ...base,
         kind: "embedding",
         dimensions: 8,
-        embed: async (tokens, signal) => {
+        embed: async (inputs, signal) => {
           this.#checkUsable(model, "embed");
           if (signal.aborted) throw new AbandonedError();
-          return unitVector(tokens, 8);
+          return inputs.map((tokens) => unitVector(tokens, 8));
+        },
+        dispose: () => this.#disposeModel(model),
+      };
+      return model;
+    }
+    if (spec.purpose === "ranking") {
+      const model: RankingModel & { path: string } = {
+        ...base,
+        kind: "ranking",
+        pairTokens: (query, document) => this.#tokenize(`${query}\n${document}`, false),
+        // The more words they share.
+        score: async (pairs, signal) => {
+          this.#checkUsable(model, "score");
+          if (signal.aborted) throw new AbandonedError();
+          return pairs.map(
+            (tokens) => tokens.length - new Set(tokens.map((token) => this.detokenize([token]).trim())).size,
+          );
         },
         dispose: () => this.#disposeModel(model),
       };
@@ -402,6 +427,10 @@ export class FakeEngine implements Engine {
     const model: TextModel & { path: string } = {
       ...base,
       kind: "text",
+      template: this.#path(path).file.template ?? plainTemplate,
+      vocabulary: { size: 1_000_000, bosText: "", eosText: "", infill: this.#path(path).file.infill ?? null },
+      tokenBytes: (token) => Buffer.from(this.detokenize([token])),
+      detokenize: (tokens) => this.detokenize(tokens),
       renderChat: (messages, options) => this.#render(messages, options),
       generate: (request, signal) => this.#generate(model, request, signal),
       measure: async (work) => {
@@ -475,7 +504,8 @@ export class FakeEngine implements Engine {
       if (!open) add("<|im_end|>\n", true);
     });
     if (options.addGenerationPrompt) add("<|im_start|>assistant\n", true);
-    return { text: this.detokenize(tokens), tokens };
+    const generationPrompt = options.addGenerationPrompt ? "<|im_start|>assistant\n" : "";
+    return { text: this.detokenize(tokens), tokens, generationPrompt };
   }
 
   async *#generate(
@@ -513,7 +543,7 @@ export class FakeEngine implements Engine {
       // A turn of the event loop, so that a consumer that leaves is noticed between tokens.
       await new Promise((resolve) => setImmediate(resolve));
       if (signal.aborted) throw new AbandonedError();
-      yield { type: "text", text: this.detokenize([token]), tokens: [token] } as const;
+      yield { type: "text", text: this.detokenize([token]), tokens: [token], ...logprobsOf([token], request) } as const;
     }
     const generatedTokens = Math.min(words.length, limit);
     const reason = words.length > limit ? "length" : "stop";
@@ -542,7 +572,7 @@ export class FakeEngine implements Engine {
       text: (text) => {
         const tokens = this.#tokenize(text, false);
         generatedTokens += tokens.length;
-        events.put({ event: { type: "text", text, tokens } });
+        events.put({ event: { type: "text", text, tokens, ...logprobsOf(tokens, request) } });
       },
       end: (reason) => events.put({ event: { type: "end", reason, timings: timings(promptTokens, generatedTokens) } }),
       fail: (error) => events.put({ error }),
@@ -592,6 +622,25 @@ function echo(promptText: string): string {
 /** Invented but constant: a millisecond for each prompt token, ten for each generated one. */
 function timings(promptTokens: number, generatedTokens: number) {
   return { promptTokens, cachedTokens: 0, generatedTokens, promptMs: promptTokens, generatedMs: generatedTokens * 10 };
+}
+
+const plainTemplate: TemplateFacts = {
+  source: null,
+  takesTools: false,
+  takesToolMessages: false,
+  thinking: null,
+  switchesThinking: false,
+};
+
+/** Every token was chosen with the log probability -0.5, and was the likeliest. */
+function logprobsOf(tokens: readonly Token[], { topLogprobs }: GenerationRequest) {
+  if (topLogprobs === null) return {};
+  const logprobs = tokens.map((token) => ({
+    token,
+    logprob: -0.5,
+    top: [{ token, logprob: -0.5 }].slice(0, topLogprobs),
+  }));
+  return { logprobs };
 }
 
 /** The same tokens give the same vector of length 1. */

@@ -1,6 +1,5 @@
 // The HTTP application over fake services, and the few ways in which tests ask it.
-import { adminDialect } from "../../src/api/admin/dialect.ts";
-import { openaiDialect } from "../../src/api/openai/dialect.ts";
+import { allDialects } from "../../src/api/dialects.ts";
 import { createHttpApp, type HttpApp, type HttpOptions } from "../../src/http/app.ts";
 import { type Logger, silentLogger } from "../../src/core/log.ts";
 import { type FakeServices, fakeServices } from "./fake-services.ts";
@@ -10,9 +9,8 @@ export function fakeHttp(
   server: Partial<HttpOptions["server"]> = {},
   log: Logger = silentLogger,
 ): HttpApp {
-  const openai = openaiDialect(services);
   return createHttpApp({
-    dialects: [openai, adminDialect(services, openai.endpoints)],
+    dialects: allDialects(services),
     server: {
       apiKeys: [],
       corsOrigins: [],

@@ -2,6 +2,7 @@
 // script, and every other answer a test wants to change.
 import type { Services } from "../../src/api/services.ts";
 import type {
+  AnswerEnd,
   AnswerEvent,
   AnswerTimings,
   ChatRequest,
@@ -9,10 +10,15 @@ import type {
   CompletionRequest,
   EmbeddingAnswer,
   EmbeddingRequest,
+  PromptRequest,
+  RankingAnswer,
+  RankingRequest,
+  RenderedConversation,
   Routing,
 } from "../../src/chat/contract.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { modelNotFound } from "../../src/core/errors.ts";
+import type { TextModel } from "../../src/engine/engine.ts";
 import type { ModelFileState } from "../../src/engine/model-files.ts";
 import type { Expert, ExpertDomain } from "../../src/experts/expert.ts";
 import type { ModelStatus, PoolStatus } from "../../src/pool/pool.ts";
@@ -127,10 +133,16 @@ export const timings: AnswerTimings = {
   generatedTokens: 6,
   promptMs: 30,
   generatedMs: 200,
+  reasoningTokens: 0,
   queueMs: 1,
   loadMs: 2,
   ttftMs: 40,
 };
+
+/** The last event of an answer that ended by itself, or as `more` says. */
+export function ending(more: Partial<AnswerEnd> = {}): AnswerEnd {
+  return { type: "end", reason: "stop", stopSequence: null, isCompleted: false, timings, ...more };
+}
 
 /** What a script does with a request: yields events after the routing, or throws. */
 export type AnswerScript = (
@@ -140,12 +152,24 @@ export type AnswerScript = (
 
 /** Answers with these pieces of text. */
 export function saying(...texts: readonly string[]): AnswerScript {
+  return telling(...texts.map((text) => ({ type: "text", text }) as const), ending());
+}
+
+/** Reads the prompt, then these events. */
+export function telling(...events: readonly AnswerEvent[]): AnswerScript {
   return async function* () {
-    yield { type: "started", promptTokens: timings.promptTokens };
+    yield { type: "started", promptTokens: timings.promptTokens, cachedTokens: 0 };
     yield { type: "prefill", readTokens: timings.promptTokens, promptTokens: timings.promptTokens };
-    for (const text of texts) yield { type: "text", text };
-    yield { type: "end", reason: "stop", timings };
+    yield* events;
   };
+}
+
+/** A call of a tool, its arguments in these pieces. */
+export function calling(index: number, id: string, name: string, ...pieces: readonly string[]): AnswerEvent[] {
+  return [
+    { type: "tool_call", index, id, name },
+    ...pieces.map((text): AnswerEvent => ({ type: "tool_arguments", index, text })),
+  ];
 }
 
 /** Fails after these events. */
@@ -164,10 +188,25 @@ export class FakeChatService implements ChatService {
       model: "embedder",
       vectors: request.inputs.map((_, index) => Float32Array.from([index, 0.5, -0.25])),
       promptTokens: 7,
+      loadMs: 0,
     });
   readonly chats: ChatRequest[] = [];
   readonly completions: CompletionRequest[] = [];
+  ranking: (request: RankingRequest, signal: AbortSignal) => Promise<RankingAnswer> = (request) =>
+    Promise.resolve({
+      model: "reranker",
+      scores: request.documents.map((document) => document.length),
+      promptTokens: 9,
+    });
+  /** A prompt of a line for each message, a token for each character. */
+  rendering: (request: PromptRequest) => string = ({ messages }) =>
+    messages.map(({ role, content }) => `${role}: ${content}\n`).join("");
+  generationPrompt: (request: PromptRequest) => string = () => "";
+  /** What `withModel` hands over. */
+  model: TextModel | null = null;
   readonly embeddings: EmbeddingRequest[] = [];
+  readonly rankings: RankingRequest[] = [];
+  readonly renderings: PromptRequest[] = [];
   /** Answers that were begun and have ended, whichever way. */
   endedCount = 0;
 
@@ -184,6 +223,25 @@ export class FakeChatService implements ChatService {
   async embed(request: EmbeddingRequest, signal: AbortSignal): Promise<EmbeddingAnswer> {
     this.embeddings.push(request);
     return this.embedding(request, signal);
+  }
+
+  async rank(request: RankingRequest, signal: AbortSignal): Promise<RankingAnswer> {
+    this.rankings.push(request);
+    return this.ranking(request, signal);
+  }
+
+  async render(request: PromptRequest): Promise<RenderedConversation> {
+    this.renderings.push(request);
+    const { expertId } = this.#route(request.forceRouting ? null : request.model);
+    const text = this.rendering(request);
+    const generationPrompt = this.generationPrompt(request);
+    return { expertId, text, generationPrompt, tokens: Array.from(text, (letter) => letter.codePointAt(0) ?? 0) };
+  }
+
+  async withModel<T>(name: string | null, use: (model: TextModel, expertId: string) => T): Promise<T> {
+    const { expertId } = this.#route(name ?? "mistral_balanced");
+    if (this.model === null) throw new Error("the test gave this service no model");
+    return use(this.model, expertId);
   }
 
   async *#answer(
@@ -234,7 +292,9 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     chat: new FakeChatService(),
     engine: { name: "fake engine 1", threads: 2, systemInfo: "AVX2 = 1" },
     experts: () => fiveExperts,
+    dropsParameters: false,
     embedder: () => null,
+    reranker: () => null,
     defaultModel: () => "mistral_balanced",
     resolveModel,
     poolStatus: () =>

@@ -8,6 +8,7 @@ export function requestRecord(overrides: Partial<RequestRecord> = {}): RequestRe
     routingSource: "request",
     outcome: "ok",
     errorCode: null,
+    isEmpty: false,
     durationMs: 100,
     queueMs: 1,
     loadMs: 0,

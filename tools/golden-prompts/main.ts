@@ -6,11 +6,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ChatMessage } from "../../src/engine/engine.ts";
 import { templateNames, templateText, vocabularyFile } from "../../test/prompt/bundle.ts";
 import {
   type GoldenAnswer,
+  conversationsFor,
   type GoldenConversation,
-  goldenConversations,
   goldenDate,
   goldenDetail,
   goldenPairs,
@@ -33,13 +34,18 @@ async function recordVocabulary(binary: string, vocabulary: string): Promise<voi
   writeTinyModel(vocabularyFile(vocabulary), model);
   const prompts: Record<string, Record<string, unknown>> = {};
   for (const { template } of goldenPairs(templateNames()).filter((pair) => pair.vocabulary === vocabulary)) {
-    const answers = await recordTemplate(binary, model, template);
+    const conversations = conversationsFor(vocabulary, template);
+    const answers = await recordTemplate(binary, model, template, conversations);
     if (answers === null) {
       console.log(`${vocabulary} ${template}: llama-server does not start with it`);
       continue;
     }
     prompts[template] = Object.fromEntries(
-      [...answers].map(([name, answer]) => [name, recorded(answer, goldenDetail(vocabulary, template))]),
+      conversations.flatMap((conversation) => {
+        const answer = answers.get(conversation.name);
+        if (answer === undefined) return [];
+        return [[conversation.name, recorded(answer, goldenDetail(vocabulary, template, conversation))]];
+      }),
     );
     console.log(`${vocabulary} ${template}`);
   }
@@ -51,6 +57,7 @@ async function recordTemplate(
   binary: string,
   model: string,
   template: string,
+  conversations: readonly GoldenConversation[],
 ): Promise<Map<string, GoldenAnswer> | null> {
   const port = await freePort();
   const templateFile = join(work, "template.jinja");
@@ -64,7 +71,7 @@ async function recordTemplate(
     const base = `http://127.0.0.1:${port}`;
     if ((await Promise.race([ended, isUp(base)])) === "ended") return null;
     const answers = new Map<string, GoldenAnswer>();
-    for (const conversation of goldenConversations) answers.set(conversation.name, await ask(base, conversation));
+    for (const conversation of conversations) answers.set(conversation.name, await ask(base, conversation));
     return answers;
   } finally {
     server.kill("SIGKILL");
@@ -73,16 +80,42 @@ async function recordTemplate(
 }
 
 async function ask(base: string, conversation: GoldenConversation): Promise<GoldenAnswer> {
+  const { messages, tools, addGenerationPrompt, thinks, reasoningEffort } = conversation;
   const rendered = await post(`${base}/apply-template`, {
-    messages: conversation.messages,
-    add_generation_prompt: conversation.addGenerationPrompt,
-    chat_template_kwargs: { date_string: goldenDate.dateString, datetime: goldenDate.datetime },
+    messages: messages.map(openaiMessage),
+    ...(tools === undefined ? {} : { tools: tools.map((tool) => ({ type: "function", function: tool })) }),
+    ...(reasoningEffort === undefined ? {} : { reasoning_effort: reasoningEffort }),
+    add_generation_prompt: addGenerationPrompt,
+    chat_template_kwargs: {
+      date_string: goldenDate.dateString,
+      datetime: goldenDate.datetime,
+      ...(thinks === undefined ? {} : { enable_thinking: thinks }),
+    },
   });
   if (rendered === null) return { text: null, tokens: [] };
   const text = rendered["prompt"] as string;
   const tokenised = await post(`${base}/tokenize`, { content: text, add_special: true, parse_special: true });
   if (tokenised === null) throw new Error(`llama-server did not tokenise ${JSON.stringify(text)}`);
   return { text, tokens: tokenised["tokens"] as number[] };
+}
+
+function openaiMessage({ role, content, name, reasoning, toolCalls, toolCallId }: ChatMessage): object {
+  return {
+    role,
+    content,
+    ...(name === undefined ? {} : { name }),
+    ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
+    ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
+    ...(toolCalls === undefined
+      ? {}
+      : {
+          tool_calls: toolCalls.map((call) => ({
+            id: call.id,
+            type: "function",
+            function: { name: call.name, arguments: call.arguments },
+          })),
+        }),
+  };
 }
 
 async function post(url: string, body: unknown): Promise<Record<string, unknown> | null> {

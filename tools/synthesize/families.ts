@@ -283,6 +283,7 @@ const bge: Family = {
 
 export const families: Readonly<Record<Architecture, Family>> = {
   qwen2: qwen,
+  qwen3: qwen,
   llama: mistral,
   gemma3: gemma,
   phi3: phi,

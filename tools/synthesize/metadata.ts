@@ -9,8 +9,8 @@ import type { Vocabulary } from "./vocabulary.ts";
 /** llama.cpp's numbers for `general.file_type`; the K-quantisation is the small mixture's (Q4_K_S). */
 const fileTypes: Readonly<Record<Quantisation, number>> = { f16: 1, q4_0: 2, q8_0: 7, q4_k: 14, q6_k: 18 };
 
-/** llama.cpp's number for pooling by the first token. */
-const poolingByFirstToken = 2;
+/** llama.cpp's `llama_pooling_type`. */
+const poolings = { first: 2, last: 3, head: 4 } as const;
 
 type Entry = readonly [key: string, value: MetadataValue];
 
@@ -42,7 +42,7 @@ function shapeEntries(shape: ModelShape): Entry[] {
   const at = shape.architecture;
   const usesLayerNorm = at === "bert" || at === "command-r";
   const epsilonKey = usesLayerNorm ? "layer_norm_epsilon" : "layer_norm_rms_epsilon";
-  const entries = [
+  const entries: Entry[] = [
     uint32(`${at}.context_length`, shape.context),
     uint32(`${at}.embedding_length`, shape.width),
     uint32(`${at}.block_count`, shape.blocks),
@@ -52,15 +52,17 @@ function shapeEntries(shape: ModelShape): Entry[] {
     uint32(`${at}.attention.head_count_kv`, shape.kvHeads),
     float32(`${at}.attention.${epsilonKey}`, shape.normEpsilon),
   ];
+  const vectors: Entry[] = [];
+  if (shape.pooling !== undefined) vectors.push(uint32(`${at}.pooling_type`, poolings[shape.pooling]));
+  if (shape.classes !== undefined) {
+    vectors.push([`${at}.classifier.output_labels`, { type: "strings", value: shape.classes }]);
+  }
   if (at === "bert") {
-    return [
-      ...entries,
-      bool("bert.attention.causal", false),
-      uint32("bert.pooling_type", poolingByFirstToken),
-      uint32("tokenizer.ggml.token_type_count", 2),
-    ];
+    const attention = bool("bert.attention.causal", false);
+    return [...entries, attention, ...vectors, uint32("tokenizer.ggml.token_type_count", 2)];
   }
   entries.push(
+    ...vectors,
     uint32(`${at}.attention.key_length`, shape.headWidth),
     uint32(`${at}.attention.value_length`, shape.headWidth),
     uint32(`${at}.rope.dimension_count`, shape.ropeWidth),
@@ -105,6 +107,9 @@ function tokenizerEntries(shape: ModelShape, vocabulary: Vocabulary): Entry[] {
     // Mistral's tokenizer puts a space before the text, Gemma's does not.
     entries.push(bool("tokenizer.ggml.add_eos_token", false));
     entries.push(bool("tokenizer.ggml.add_space_prefix", shape.architecture === "llama"));
+  }
+  if (shape.rankingTemplate !== undefined) {
+    entries.push(string("tokenizer.chat_template.rerank", shape.rankingTemplate));
   }
   if (family.chatTemplate !== undefined) entries.push(string("tokenizer.chat_template", family.chatTemplate));
   return entries;

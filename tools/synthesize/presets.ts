@@ -1,7 +1,7 @@
 // The shapes that can be synthesized: the published configurations of real models, and a tiny one of each
 // architecture. Imports nothing.
 
-export type Architecture = "qwen2" | "llama" | "gemma3" | "phi3" | "command-r" | "bert";
+export type Architecture = "qwen2" | "qwen3" | "llama" | "gemma3" | "phi3" | "command-r" | "bert";
 
 export interface ModelShape {
   readonly architecture: Architecture;
@@ -31,6 +31,12 @@ export interface ModelShape {
   readonly logitScale?: number;
   /** Phi: context before long-context rotation factors apply. */
   readonly originalContext?: number;
+  /** What vectors are made of: the first token's, the last one's, or a classification head's. Absent: the architecture's own. */
+  readonly pooling?: "first" | "last" | "head";
+  /** Names of what the classification head tells apart; absent with a head: it gives one score. */
+  readonly classes?: readonly string[];
+  /** Query and document as the prompt of a reranker. */
+  readonly rankingTemplate?: string;
 }
 
 const tinyShape = {
@@ -52,6 +58,7 @@ const qwen2 = {
   normEpsilon: 1e-6,
   vocabularySize: 151_936,
 } as const;
+const qwen3 = { ...qwen2, architecture: "qwen3" } as const;
 const llama = { architecture: "llama", ropeBase: 1e6, normEpsilon: 1e-5, tied: false } as const;
 const gemma3 = { architecture: "gemma3", ropeBase: 1e6, normEpsilon: 1e-6, tied: true } as const;
 const phi3 = { architecture: "phi3", ropeBase: 1e4, normEpsilon: 1e-5, tied: true } as const;
@@ -62,7 +69,15 @@ const commandR = {
   tied: true,
   logitScale: 0.125,
 } as const;
-const bert = { architecture: "bert", ropeWidth: 0, ropeBase: 0, context: 512, normEpsilon: 1e-12, tied: true } as const;
+const bert = {
+  architecture: "bert",
+  ropeWidth: 0,
+  ropeBase: 0,
+  context: 512,
+  normEpsilon: 1e-12,
+  tied: true,
+  pooling: "first",
+} as const;
 
 export const presets = {
   "phi-4-mini": {
@@ -176,6 +191,19 @@ export const presets = {
   "tiny-phi3": { ...phi3, ...tinyShape, title: "Tiny Phi 4", ropeWidth: 48 },
   "tiny-command-r": { ...commandR, ...tinyShape, title: "Tiny command-r" },
   "tiny-bert": { ...tinyShape, ...bert, title: "Tiny bert", kvHeads: 4 },
+  "tiny-reranker": { ...tinyShape, ...bert, title: "Tiny reranker", kvHeads: 4, pooling: "head" },
+  "tiny-qwen3-embedder": { ...qwen3, ...tinyShape, title: "Tiny qwen3 embedder", tied: true, pooling: "last" },
+  "tiny-qwen3-reranker": {
+    ...qwen3,
+    ...tinyShape,
+    title: "Tiny qwen3 reranker",
+    tied: true,
+    pooling: "head",
+    classes: ["yes", "no"],
+    rankingTemplate:
+      "<|im_start|>system\nDoes the document answer the query? Say yes or no.<|im_end|>\n" +
+      "<|im_start|>user\nQuery: {query}\nDocument: {document}<|im_end|>\n<|im_start|>assistant\n",
+  },
 } as const satisfies Readonly<Record<string, ModelShape>>;
 
 export type PresetName = keyof typeof presets;

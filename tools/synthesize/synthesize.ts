@@ -34,7 +34,8 @@ const chunkBytes = 4 * 2 ** 20;
 
 /** Whether `stable` weights exist for a preset. */
 export function hasStableWeights(like: PresetName): boolean {
-  return like.startsWith("tiny-") && presets[like].architecture !== "bert";
+  const shape: ModelShape = presets[like];
+  return like.startsWith("tiny-") && shape.pooling === undefined;
 }
 
 /** Returns the size of the file in bytes. Throws SynthesisError for what the user can mend. */

@@ -108,6 +108,8 @@ export function tensorsOf(shape: ModelShape, quantisation: Quantisation): Tensor
       norm(`${at}.post_attention_norm`, branchScale * attentionGain);
       norm(`${at}.post_ffw_norm`, branchScale);
     }
+    if (architecture === "qwen3")
+      for (const part of ["q", "k"]) norm(`${at}.attn_${part}_norm`, queryKeyGain, headWidth);
     if (isBert) {
       bias(`${at}.attn_output`, width);
       for (const name of ["attn_output_norm", "layer_output_norm"]) {
@@ -124,6 +126,21 @@ export function tensorsOf(shape: ModelShape, quantisation: Quantisation): Tensor
     if (architecture !== "phi3") matrix(`${at}.ffn_gate`, width, feedForward);
     matrix(`${at}.ffn_up`, width, architecture === "phi3" ? 2 * feedForward : feedForward);
     matrix(`${at}.ffn_down`, feedForward, width, branchScale);
+  }
+  if (shape.pooling === "head") {
+    // Of one kind throughout: these few rows are never quantised.
+    // Scores of about 1; behind a norm that suits the vocabulary's logits the rows are smaller.
+    const sigma = isBert ? 1 / Math.sqrt(width) : headSigma / logitDeviation;
+    const head = (name: string, rows: number): void => {
+      const fill: TensorFill = { kind: "random", sigma };
+      tensors.push({ name, columns: width, rows, isVector: false, type: "f32", fill, rowsAreTokens: false });
+    };
+    if (isBert) {
+      head("cls.weight", width);
+      bias("cls", width);
+    }
+    head("cls.output.weight", shape.classes?.length ?? 1);
+    if (isBert) bias("cls.output", 1);
   }
   return tensors;
 }

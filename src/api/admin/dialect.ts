@@ -1,7 +1,7 @@
 // The operators' side: health, experts, statistics, events, metrics, and the description of the whole surface.
 // May import zod and core/.
 import { z } from "zod";
-import type { Dialect, Endpoint } from "../endpoint.ts";
+import type { Call, Dialect, Endpoint } from "../endpoint.ts";
 import { openapiDocument } from "../openapi.ts";
 import type { Services } from "../services.ts";
 import { eventEndpoint } from "./event-endpoint.ts";
@@ -42,19 +42,23 @@ export function adminDialect(services: Services, endpointsElsewhere: readonly En
   const service: Endpoint = {
     method: "get",
     path: "/",
-    summary: "What this service is and where its endpoints are",
+    summary: 'What this service is and where its endpoints are; for a client of Ollama, the text "Ollama is running"',
     tag: "Administration",
     response: serviceResponse,
-    handle: () => ({
-      kind: "json",
-      body: {
-        service: "gguf-experts",
-        version: services.version,
-        engine: services.engine.name,
-        experts: services.experts().map((expert) => expert.id),
-        endpoints: all.map((endpoint) => `${endpoint.method.toUpperCase()} ${endpoint.path}`),
-      },
-    }),
+    textType: "text/plain",
+    handle: (call) =>
+      isOllamaClient(call)
+        ? { kind: "text", contentType: "text/plain; charset=utf-8", body: "Ollama is running" }
+        : {
+            kind: "json",
+            body: {
+              service: "gguf-experts",
+              version: services.version,
+              engine: services.engine.name,
+              experts: services.experts().map((expert) => expert.id),
+              endpoints: all.map((endpoint) => `${endpoint.method.toUpperCase()} ${endpoint.path}`),
+            },
+          },
   };
   const endpoints = [
     ...healthEndpoints(services),
@@ -70,4 +74,12 @@ export function adminDialect(services: Services, endpointsElsewhere: readonly En
   const all = [...endpointsElsewhere, ...endpoints];
   const document = openapiDocument(all, services.version);
   return { name: "admin", endpoints };
+}
+
+/** Ollama's clients look for its greeting before all else; what else asks for text alone can read nothing but that either. */
+function isOllamaClient({ header }: Pick<Call<unknown>, "header">): boolean {
+  const accepted = header("accept") ?? "";
+  return (
+    /^ollama\b/i.test(header("user-agent") ?? "") || (accepted.includes("text/plain") && !accepted.includes("json"))
+  );
 }

@@ -5,6 +5,7 @@ import type { PoolEvent } from "../../core/pool-event.ts";
 import { describePoolEvent } from "../../core/pool-event-text.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Services } from "../services.ts";
+import { readingModels } from "./reading-models.ts";
 
 /** Grants are too many to be listed: they are counted. A type that is missing here does not compile. */
 const knownTypes: Readonly<Record<Exclude<PoolEvent["type"], "granted">, true>> = {
@@ -46,7 +47,7 @@ export const eventsResponse = z.object({
 });
 
 export function eventEndpoint(
-  services: Pick<Services, "embedder" | "experts" | "poolEvents" | "resolveModel">,
+  services: Pick<Services, "embedder" | "reranker" | "experts" | "poolEvents" | "resolveModel">,
 ): Endpoint {
   return {
     method: "get",
@@ -136,15 +137,15 @@ function typeOf(text: string | undefined): string | null {
 /** Also an expert that has left the configuration, as long as an event tells of it. */
 function modelOf(
   name: string | undefined,
-  services: Pick<Services, "embedder" | "experts" | "resolveModel">,
+  services: Pick<Services, "embedder" | "reranker" | "experts" | "resolveModel">,
   events: readonly PoolEvent[],
 ): string | null {
   if (name === undefined) return null;
-  const embedder = services.embedder();
+  const others = readingModels(services);
   const expert = services.resolveModel(name);
   if (expert !== undefined) return expert.id;
-  if (name === embedder?.id || events.some((event) => concerns(event, name))) return name;
-  const known = [...services.experts(), ...(embedder === null ? [] : [embedder])].map(({ id }) => id);
+  if (others.some(({ id }) => id === name) || events.some((event) => concerns(event, name))) return name;
+  const known = [...services.experts(), ...others].map(({ id }) => id);
   throw wrong("model", name, `one of ${known.join(", ")}`);
 }
 

@@ -9,7 +9,7 @@ import {
   viewExpert,
   viewExperts,
   type ExpertView,
-} from "../expert-view.ts";
+} from "../common/expert-view.ts";
 import type { ProbeResult, Services } from "../services.ts";
 import { probeObstacle } from "./probe-obstacle.ts";
 import { summaryBody } from "./summary.ts";

@@ -9,7 +9,7 @@ import {
   placementBody,
   viewExpert,
   viewExperts,
-} from "../expert-view.ts";
+} from "../common/expert-view.ts";
 import type { Services } from "../services.ts";
 import { expertNotFound } from "./expert-not-found.ts";
 import { assessHealth, type Problem } from "./health.ts";

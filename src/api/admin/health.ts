@@ -1,5 +1,5 @@
 // What /health says, decided from the experts' states and the pool's progress. Pure. May import the pool's types.
-import { canServe, lastErrorOf, type ExpertView } from "../expert-view.ts";
+import { canServe, lastErrorOf, type ExpertView } from "../common/expert-view.ts";
 
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
 

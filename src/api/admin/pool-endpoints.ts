@@ -4,11 +4,12 @@ import { PublicError } from "../../core/errors.ts";
 import { plural } from "../../core/words.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Services } from "../services.ts";
+import { readingModels } from "./reading-models.ts";
 import { expertNotFound } from "./expert-not-found.ts";
 
 type Needs = Pick<
   Services,
-  "embedder" | "experts" | "liftQuarantine" | "loadExpert" | "poolStatus" | "resolveModel" | "unloadExpert"
+  "embedder" | "reranker" | "experts" | "liftQuarantine" | "loadExpert" | "poolStatus" | "resolveModel" | "unloadExpert"
 >;
 
 export const loadResponse = z.object({
@@ -46,7 +47,7 @@ export function poolEndpoints(services: Needs): readonly Endpoint[] {
       },
       async handle({ params, signal }) {
         const id = modelIdOf(params["id"], services);
-        await services.loadExpert(id, signal);
+        await services.loadExpert(id, signal, null);
         const model = services.poolStatus().models.find(({ modelId }) => modelId === id);
         return {
           kind: "json",
@@ -91,11 +92,11 @@ export function poolEndpoints(services: Needs): readonly Endpoint[] {
   ];
 }
 
-/** Of an expert, by id or alias, or of the embedder. */
+/** Of an expert, by id or alias, or of a model that is none. */
 function modelIdOf(name = "", services: Needs): string {
-  const embedder = services.embedder();
-  const id = services.resolveModel(name)?.id ?? (name === embedder?.id ? name : undefined);
-  if (id === undefined) throw expertNotFound(name, [...services.experts(), ...(embedder === null ? [] : [embedder])]);
+  const others = readingModels(services);
+  const id = (services.resolveModel(name) ?? others.find((model) => model.id === name))?.id;
+  if (id === undefined) throw expertNotFound(name, [...services.experts(), ...others]);
   return id;
 }
 

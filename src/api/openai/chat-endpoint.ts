@@ -1,16 +1,21 @@
 // POST /v1/chat/completions. May import the chat contract and core/.
-import { randomUUID } from "node:crypto";
+import type { AnswerTimings } from "../../chat/contract.ts";
 import type { Endpoint, StreamItem } from "../endpoint.ts";
 import type { Services } from "../services.ts";
-import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer-events.ts";
-import type { AnswerHead } from "./answer-head.ts";
-import { AwaitedStep } from "./awaited.ts";
+import { ignoredParameters } from "../common/unsupported.ts";
+import { endMissing } from "../common/answer-events.ts";
+import { newHead, type AnswerHead } from "./answer-head.ts";
+import { AwaitedStep } from "../common/awaited.ts";
 import { chatAnswer } from "./chat-answer.ts";
-import { closingChunk, openingChunk, textChunks, usageChunk } from "./chat-chunks.ts";
-import { chatBody, toChatRequest, type ChatBody } from "./chat-request.ts";
-import { answerHeaders, chatCompletion, chatCompletionChunk, modelErrors } from "./responses.ts";
+import { ChatChoiceChunks, chatUsageChunk, PromptProgress } from "./chat-chunks.ts";
+import { chatBody, toChatQuestion, type ChatBody } from "./chat-request.ts";
+import { readAnswers, startAnswers, type Answers } from "./choices.ts";
+import { samplingOfChoice } from "./parameters.ts";
+import { chatCompletion, chatCompletionChunk } from "./responses.ts";
+import { choicesTimings } from "./usage.ts";
+import { answerHeaders, modelErrors } from "../common/model-answer.ts";
 
-type Needs = Pick<Services, "chat" | "clock" | "poolStatus">;
+type Needs = Pick<Services, "chat" | "clock" | "dropsParameters" | "poolStatus" | "resolveModel" | "version">;
 
 export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
   return {
@@ -24,56 +29,79 @@ export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
     errors: modelErrors,
     headers: answerHeaders,
     async handle({ body, signal }) {
-      const events = services.chat.chat(toChatRequest(body), signal);
-      const id = `chatcmpl-${randomUUID()}`;
-      const created = Math.floor(services.clock.epochMs() / 1000);
-      const head = { id, created, routing: await takeRouting(events) };
+      const { request, choices, isLegacy, ignored } = toChatQuestion(body, services.dropsParameters);
+      const answers = await startAnswers({
+        count: choices,
+        start: (index, expertId, answerSignal) => {
+          const sampling = samplingOfChoice(request.sampling, index);
+          const named = expertId === null ? {} : { model: expertId, forceRouting: false };
+          return services.chat.chat({ ...request, ...named, sampling }, answerSignal);
+        },
+        parallel: (expertId) => services.resolveModel(expertId)?.parallel ?? 1,
+        signal,
+      });
+      const head = newHead("chatcmpl", services, answers.routing);
+      const headers = { "x-expert": head.routing.expertId, ...ignoredParameters(ignored) };
       if (body.stream === true) {
         const awaited = new AwaitedStep(services, head.routing);
+        const newProgress = () =>
+          body.return_progress === true ? new PromptProgress(() => services.clock.nowMs()) : null;
+        const includesUsage = body.stream_options?.include_usage === true;
         return {
           kind: "stream",
-          headers: { "x-expert": head.routing.expertId },
-          items: chatItems(events, head, body.stream_options?.include_usage === true, awaited),
+          headers,
+          items: chatItems(answers, { head, choices, isLegacy, includesUsage, newProgress }, awaited),
           awaited: () => awaited.text(),
         };
       }
-      const answer = await readAnswer(head.routing, events);
+      const { routing, whole } = await readAnswers(answers, choices);
       return {
         kind: "json",
-        headers: { "x-expert": answer.routing.expertId },
-        body: chatAnswer({ ...head, routing: answer.routing }, answer.text, answer.reason, answer.timings),
+        headers: { ...headers, "x-expert": routing.expertId },
+        body: chatAnswer({ ...head, routing }, whole, isLegacy),
       };
     },
   };
 }
 
+interface ChatStreamForm {
+  readonly head: AnswerHead;
+  readonly choices: number;
+  readonly isLegacy: boolean;
+  readonly includesUsage: boolean;
+  /** Null: progress is not to be told. */
+  readonly newProgress: () => PromptProgress | null;
+}
+
 async function* chatItems(
-  events: AnswerEvents,
-  firstHead: AnswerHead,
-  includeUsage: boolean,
+  answers: Answers,
+  form: ChatStreamForm,
   awaited: AwaitedStep,
 ): AsyncGenerator<StreamItem, void, void> {
-  let head = firstHead;
-  let writeText = textChunks(head);
-  let opened = false;
-  for await (const event of events) {
-    awaited.follow(event);
+  let { head } = form;
+  const chunks: ChatChoiceChunks[] = [];
+  const timings: AnswerTimings[] = [];
+  let endedCount = 0;
+  for await (const event of answers.events) {
+    const index = answers.index();
+    if (index === 0) awaited.follow(event);
     if (event.type === "routing") {
       head = { ...head, routing: event.routing };
-      writeText = textChunks(head);
       continue;
     }
-    if (!opened) {
-      opened = true;
-      yield { json: openingChunk(head) };
+    let choice = chunks[index];
+    if (choice === undefined) {
+      chunks[index] = choice = new ChatChoiceChunks(head, index, form.isLegacy, form.newProgress());
+      yield choice.opening();
     }
-    if (event.type === "text" && event.text !== "") yield { raw: writeText(event.text) };
+    const item = choice.piece(event);
+    if (item !== null) yield item;
     if (event.type === "end") {
-      yield { json: closingChunk(head, event.reason, event.timings) };
-      if (includeUsage) yield { json: usageChunk(head, event.timings) };
-      yield { raw: "[DONE]" };
-      return;
+      timings[index] = event.timings;
+      endedCount += 1;
     }
   }
-  throw endMissing();
+  if (endedCount !== form.choices) throw endMissing();
+  if (form.includesUsage) yield { json: chatUsageChunk(head, choicesTimings(timings, form.choices)) };
+  yield { raw: "[DONE]" };
 }

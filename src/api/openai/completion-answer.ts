@@ -1,18 +1,35 @@
-// The body and the chunks of a completion: several prompts give one choice each. May import the chat contract.
-import type { AnswerTimings } from "../../chat/contract.ts";
-import { routingBody, type AnswerHead } from "./answer-head.ts";
-import { textTemplate } from "./text-template.ts";
+// The body and the chunks of a completion: several prompts give `n` choices each. May import the chat contract.
+import type { AnswerEnd, AnswerEvent, AnswerTimings, NamedLogprobs } from "../../chat/contract.ts";
+import type { StreamItem } from "../endpoint.ts";
+import type { WholeAnswer } from "../common/answer-events.ts";
+import { headBody, type AnswerHead } from "./answer-head.ts";
+import { completionLogprobs } from "./logprobs.ts";
+import { textTemplate, type WriteText } from "../common/text-template.ts";
 import { performanceBody, timingsBody, usageBody } from "./usage.ts";
+import { routingBody } from "../common/model-answer.ts";
 
 export interface CompletionChoice {
-  readonly text: string;
-  readonly reason: "stop" | "length";
+  readonly answer: WholeAnswer;
+  /** What stands before the answer: its prompt, or nothing. */
+  readonly echo: string;
 }
 
-export function completionAnswer(head: AnswerHead, choices: readonly CompletionChoice[], timings: AnswerTimings) {
+/** `timings`: of all answers together, those too that are not given. */
+export function completionAnswer(
+  head: AnswerHead,
+  choices: readonly CompletionChoice[],
+  givesLogprobs: boolean,
+  timings: AnswerTimings,
+) {
   return {
-    ...completionHead(head),
-    choices: choices.map((choice, index) => choiceBody(index, choice.text, choice.reason)),
+    ...headBody(head, "text_completion"),
+    choices: choices.map(({ answer, echo }, index) => ({
+      index,
+      text: echo + answer.text,
+      // None of an answer without tokens is still the form that was asked for.
+      logprobs: completionLogprobs(givesLogprobs ? (answer.logprobs ?? []) : null, echo.length),
+      finish_reason: completionFinishReason(answer.end),
+    })),
     usage: usageBody(timings),
     routing: routingBody(head.routing),
     timings: timingsBody(timings),
@@ -20,43 +37,82 @@ export function completionAnswer(head: AnswerHead, choices: readonly CompletionC
   };
 }
 
-/** The first chunk of the whole answer also carries `routing`. */
-export function completionOpeningChunk(head: AnswerHead) {
-  return { ...chunk(head, 0), routing: routingBody(head.routing) };
+/** The `count` answers whose tokens are the likeliest by their mean, in the order of their likelihood. */
+export function bestAnswers(answers: readonly WholeAnswer[], count: number): readonly WholeAnswer[] {
+  if (answers.length <= count) return answers;
+  return answers.toSorted((left, right) => meanLogprob(right) - meanLogprob(left)).slice(0, count);
 }
 
-/** Writes the JSON of the chunks with the text of one choice. */
-export function completionTextChunks(head: AnswerHead, index: number): (text: string) => string {
-  return textTemplate(chunk(head, index), "text");
+function meanLogprob({ logprobs }: WholeAnswer): number {
+  if (logprobs === null || logprobs.length === 0) return -Infinity;
+  return logprobs.reduce((sum, { logprob }) => sum + logprob, 0) / logprobs.length;
 }
 
-export function completionClosingChunk(
-  head: AnswerHead,
-  index: number,
-  reason: "stop" | "length",
-  timings: AnswerTimings,
-) {
-  return { ...completionHead(head), choices: [choiceBody(index, "", reason)], timings: timingsBody(timings) };
+/** The chunks of one choice. There is one for each token: what they share is written once. */
+export class CompletionChoiceChunks {
+  readonly #head: AnswerHead;
+  readonly #index: number;
+  readonly #writeText: WriteText;
+  #sentLength = 0;
+
+  constructor(head: AnswerHead, index: number) {
+    this.#head = head;
+    this.#index = index;
+    this.#writeText = textTemplate(this.#chunk("", null), "text");
+  }
+
+  opening(echo: string): StreamItem {
+    const chunk = this.#chunk(echo, null);
+    // The first choice speaks for all.
+    return { json: this.#index === 0 ? { ...chunk, routing: routingBody(this.#head.routing) } : chunk };
+  }
+
+  /** Null: nothing is to be told. */
+  piece(event: AnswerEvent): StreamItem | null {
+    switch (event.type) {
+      case "text":
+        if (event.logprobs !== undefined && event.logprobs.length > 0) {
+          const item = { json: this.#chunk(event.text, event.logprobs) };
+          this.#sentLength += event.logprobs.reduce((sum, { text }) => sum + text.length, 0);
+          return item;
+        }
+        return event.text === "" ? null : { raw: this.#writeText(event.text) };
+      case "end":
+        return {
+          json: { ...this.#chunk("", null, completionFinishReason(event)), timings: timingsBody(event.timings) },
+        };
+      case "routing":
+      case "started":
+      case "prefill":
+      case "reasoning":
+      case "tool_call":
+      case "tool_arguments":
+        return null;
+    }
+  }
+
+  #chunk(text: string, logprobs: readonly NamedLogprobs[] | null, reason: "stop" | "length" | null = null) {
+    const choice = {
+      index: this.#index,
+      text,
+      logprobs: completionLogprobs(logprobs, this.#sentLength),
+      finish_reason: reason,
+    };
+    return { ...headBody(this.#head, "text_completion"), choices: [choice] };
+  }
 }
 
-/** `timings`: of all prompts together. */
+/** `timings`: of all answers together. */
 export function completionUsageChunk(head: AnswerHead, timings: AnswerTimings) {
-  return { ...completionHead(head), choices: [], usage: usageBody(timings) };
-}
-
-function completionHead(head: AnswerHead) {
   return {
-    id: head.id,
-    object: "text_completion" as const,
-    created: head.created,
-    model: head.routing.expertId,
+    ...headBody(head, "text_completion"),
+    choices: [],
+    usage: usageBody(timings),
+    timings: timingsBody(timings),
   };
 }
 
-function chunk(head: AnswerHead, index: number) {
-  return { ...completionHead(head), choices: [choiceBody(index, "", null)] };
-}
-
-function choiceBody(index: number, text: string, reason: "stop" | "length" | null) {
-  return { index, text, logprobs: null, finish_reason: reason };
+/** An answer that its format completed was cut all the same. */
+function completionFinishReason({ reason, isCompleted }: AnswerEnd): "stop" | "length" {
+  return reason === "length" || isCompleted ? "length" : "stop";
 }

@@ -1,27 +1,26 @@
-// POST /v1/completions: several prompts are answered one after the other, by the expert that took the first.
-// May import the chat contract and core/.
-import { randomUUID } from "node:crypto";
-import type { AnswerTimings } from "../../chat/contract.ts";
+// POST /v1/completions: several prompts are answered by the expert that took the first. May import the chat contract and
+// core/.
+import type { AnswerTimings, CompletionRequest } from "../../chat/contract.ts";
 import type { Endpoint, StreamItem } from "../endpoint.ts";
 import type { Services } from "../services.ts";
-import { endMissing, readAnswer, takeRouting, type AnswerEvents } from "./answer-events.ts";
-import type { AnswerHead } from "./answer-head.ts";
-import { AwaitedStep } from "./awaited.ts";
+import { ignoredParameters } from "../common/unsupported.ts";
+import { endMissing } from "../common/answer-events.ts";
+import { newHead, type AnswerHead } from "./answer-head.ts";
+import { AwaitedStep } from "../common/awaited.ts";
+import { readAnswers, startAnswers, type Answers } from "./choices.ts";
+import { bestAnswers, completionAnswer, CompletionChoiceChunks, completionUsageChunk } from "./completion-answer.ts";
 import {
-  completionAnswer,
-  completionClosingChunk,
-  completionOpeningChunk,
-  completionTextChunks,
-  completionUsageChunk,
-} from "./completion-answer.ts";
-import { completionBody, toCompletionRequests, type CompletionBody } from "./completion-request.ts";
-import { answerHeaders, completion, completionChunk, modelErrors } from "./responses.ts";
-import { addTimings } from "./usage.ts";
+  completionBody,
+  toCompletionQuestion,
+  type CompletionBody,
+  type CompletionQuestion,
+} from "./completion-request.ts";
+import { samplingOfChoice } from "./parameters.ts";
+import { completion, completionChunk } from "./responses.ts";
+import { choicesTimings } from "./usage.ts";
+import { answerHeaders, modelErrors } from "../common/model-answer.ts";
 
-/** Starts the answer to a further prompt. */
-type StartAnswer = () => AnswerEvents;
-
-type Needs = Pick<Services, "chat" | "clock" | "poolStatus">;
+type Needs = Pick<Services, "chat" | "clock" | "dropsParameters" | "poolStatus" | "resolveModel" | "version">;
 
 export function completionEndpoint(services: Needs): Endpoint<CompletionBody> {
   return {
@@ -35,72 +34,117 @@ export function completionEndpoint(services: Needs): Endpoint<CompletionBody> {
     errors: modelErrors,
     headers: answerHeaders,
     async handle({ body, signal }) {
-      const [firstRequest, ...otherRequests] = toCompletionRequests(body);
-      const first = services.chat.complete(firstRequest, signal);
-      const head: AnswerHead = {
-        id: `cmpl-${randomUUID()}`,
-        created: Math.floor(services.clock.epochMs() / 1000),
-        routing: await takeRouting(first),
-      };
-      const others = otherRequests.map((request): StartAnswer => {
-        return () => services.chat.complete({ ...request, model: head.routing.expertId }, signal);
+      const question = toCompletionQuestion(body, services.dropsParameters);
+      const { requests, candidates, choices } = question;
+      const count = requests.length * candidates;
+      const answers = await startAnswers({
+        count,
+        start: (index, expertId, answerSignal) => {
+          const request = requests[Math.floor(index / candidates)] ?? requests[0];
+          const sampling = samplingOfChoice(request.sampling, index % candidates);
+          const named = expertId === null ? {} : { model: expertId };
+          return services.chat.complete({ ...request, ...named, sampling }, answerSignal);
+        },
+        parallel: (expertId) => services.resolveModel(expertId)?.parallel ?? 1,
+        signal,
       });
+      const head = newHead("cmpl", services, answers.routing);
+      const headers = { "x-expert": head.routing.expertId, ...ignoredParameters(question.ignored) };
+      const readEchoes = () => echoes(services, question, head.routing.expertId, signal);
       if (body.stream === true) {
         const awaited = new AwaitedStep(services, head.routing);
+        const includesUsage = body.stream_options?.include_usage === true;
         return {
           kind: "stream",
-          headers: { "x-expert": head.routing.expertId },
-          items: completionItems(first, others, head, body.stream_options?.include_usage === true, awaited),
+          headers,
+          items: completionItems(answers, { head, count, candidates, includesUsage }, readEchoes, awaited),
           awaited: () => awaited.text(),
         };
       }
-      const answers = [await readAnswer(head.routing, first)];
-      for (const start of others) answers.push(await readAnswer(head.routing, start()));
-      const routing = answers[0]?.routing ?? head.routing;
+      const echoed = await echoesOf(answers, readEchoes);
+      const { routing, whole } = await readAnswers(answers, count);
+      const given = requests.flatMap((_, index) => {
+        const answered = whole.slice(index * candidates, (index + 1) * candidates);
+        return bestAnswers(answered, choices).map((answer) => ({ answer, echo: echoed[index] ?? "" }));
+      });
+      const timings = choicesTimings(
+        whole.map(({ end }) => end.timings),
+        candidates,
+      );
       return {
         kind: "json",
-        headers: { "x-expert": routing.expertId },
-        body: completionAnswer(
-          { ...head, routing },
-          answers,
-          answers.map((answer) => answer.timings).reduce(addTimings),
-        ),
+        headers: { ...headers, "x-expert": routing.expertId },
+        body: completionAnswer({ ...head, routing }, given, question.givesLogprobs, timings),
       };
     },
   };
 }
 
+/** For each prompt what stands before its answers. */
+async function echoes(
+  { chat }: Needs,
+  { requests, echoes: isAsked }: CompletionQuestion,
+  expertId: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (!isAsked) return [];
+  const textOf = async ({ prompt }: CompletionRequest): Promise<string> =>
+    typeof prompt === "string"
+      ? prompt
+      : chat.withModel(expertId, (model) => model.detokenize(prompt, { special: true }), signal);
+  return Promise.all(requests.map(textOf));
+}
+
+async function echoesOf(answers: Answers, readEchoes: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  try {
+    return await readEchoes();
+  } catch (thrown) {
+    // The answers have begun, and nobody will read them.
+    await answers.events.return();
+    throw thrown;
+  }
+}
+
+interface CompletionStreamForm {
+  readonly head: AnswerHead;
+  /** Answers in all. */
+  readonly count: number;
+  /** Answers to each prompt. */
+  readonly candidates: number;
+  readonly includesUsage: boolean;
+}
+
 async function* completionItems(
-  first: AnswerEvents,
-  others: readonly StartAnswer[],
-  firstHead: AnswerHead,
-  includeUsage: boolean,
+  answers: Answers,
+  form: CompletionStreamForm,
+  readEchoes: () => Promise<readonly string[]>,
   awaited: AwaitedStep,
 ): AsyncGenerator<StreamItem, void, void> {
-  let head = firstHead;
-  let opened = false;
+  let { head } = form;
+  const echoed = await echoesOf(answers, readEchoes);
+  const chunks: CompletionChoiceChunks[] = [];
   const timings: AnswerTimings[] = [];
-  for (const [index, start] of [() => first, ...others].entries()) {
-    let writeText = completionTextChunks(head, index);
-    for await (const event of start()) {
-      awaited.follow(event);
-      if (event.type === "routing") {
-        head = { ...head, routing: event.routing };
-        writeText = completionTextChunks(head, index);
-        continue;
-      }
-      if (!opened) {
-        opened = true;
-        yield { json: completionOpeningChunk(head) };
-      }
-      if (event.type === "text" && event.text !== "") yield { raw: writeText(event.text) };
-      if (event.type === "end") {
-        timings.push(event.timings);
-        yield { json: completionClosingChunk(head, index, event.reason, event.timings) };
-      }
+  let endedCount = 0;
+  for await (const event of answers.events) {
+    const index = answers.index();
+    if (index === 0) awaited.follow(event);
+    if (event.type === "routing") {
+      head = { ...head, routing: event.routing };
+      continue;
     }
-    if (timings.length !== index + 1) throw endMissing();
+    let choice = chunks[index];
+    if (choice === undefined) {
+      chunks[index] = choice = new CompletionChoiceChunks(head, index);
+      yield choice.opening(echoed[Math.floor(index / form.candidates)] ?? "");
+    }
+    const item = choice.piece(event);
+    if (item !== null) yield item;
+    if (event.type === "end") {
+      timings[index] = event.timings;
+      endedCount += 1;
+    }
   }
-  if (includeUsage) yield { json: completionUsageChunk(head, timings.reduce(addTimings)) };
+  if (endedCount !== form.count) throw endMissing();
+  if (form.includesUsage) yield { json: completionUsageChunk(head, choicesTimings(timings, form.candidates)) };
   yield { raw: "[DONE]" };
 }

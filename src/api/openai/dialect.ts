@@ -1,10 +1,11 @@
-// OpenAI's dialect: chat, completions, embeddings, models. May import the folder's endpoints.
+// OpenAI's dialect: chat, completions, embeddings, models, and reranking beside them. May import the folder's endpoints.
 import type { Dialect } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { chatEndpoint } from "./chat-endpoint.ts";
 import { completionEndpoint } from "./completion-endpoint.ts";
 import { embeddingEndpoint } from "./embedding-endpoint.ts";
 import { modelEndpoints } from "./model-endpoints.ts";
+import { rerankEndpoints } from "./rerank-endpoint.ts";
 
 export function openaiDialect(services: Services): Dialect {
   return {
@@ -13,6 +14,7 @@ export function openaiDialect(services: Services): Dialect {
       chatEndpoint(services),
       completionEndpoint(services),
       embeddingEndpoint(services),
+      ...rerankEndpoints(services),
       ...modelEndpoints(services),
     ],
   };

@@ -1,17 +1,8 @@
-// The body of POST /v1/embeddings. May import the chat contract and core/.
+// The body of an answer of POST /v1/embeddings. May import the chat contract.
 import { endianness } from "node:os";
 import type { EmbeddingAnswer } from "../../chat/contract.ts";
-import { invalidRequest } from "../../core/errors.ts";
 
-/** Throws a PublicError (400) when `dimensions` is not the model's own number. */
-export function embeddingAnswer(answer: EmbeddingAnswer, encoding: "float" | "base64", dimensions: number | null) {
-  const own = answer.vectors[0]?.length;
-  if (dimensions !== null && own !== undefined && dimensions !== own) {
-    throw invalidRequest(
-      `dimensions must be ${own}, the number of ${answer.model}, or left out; received ${dimensions}.`,
-      "dimensions",
-    );
-  }
+export function embeddingAnswer(answer: EmbeddingAnswer, encoding: "float" | "base64") {
   return {
     object: "list" as const,
     data: answer.vectors.map((vector, index) => ({

@@ -3,7 +3,8 @@ import type { Endpoint } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { embeddingAnswer } from "./embedding-answer.ts";
 import { embeddingBody, toEmbeddingRequest, type EmbeddingBody } from "./embedding-request.ts";
-import { embeddings, modelErrors } from "./responses.ts";
+import { embeddings } from "./responses.ts";
+import { modelErrors } from "../common/model-answer.ts";
 
 export function embeddingEndpoint(services: Pick<Services, "chat">): Endpoint<EmbeddingBody> {
   return {
@@ -16,10 +17,7 @@ export function embeddingEndpoint(services: Pick<Services, "chat">): Endpoint<Em
     errors: modelErrors,
     async handle({ body, signal }) {
       const answer = await services.chat.embed(toEmbeddingRequest(body), signal);
-      return {
-        kind: "json",
-        body: embeddingAnswer(answer, body.encoding_format ?? "float", body.dimensions ?? null),
-      };
+      return { kind: "json", body: embeddingAnswer(answer, body.encoding_format ?? "float") };
     },
   };
 }

@@ -2,10 +2,11 @@
 import { modelNotFound } from "../../core/errors.ts";
 import type { Expert } from "../../experts/expert.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { viewExpert, viewExperts } from "../expert-view.ts";
+import { viewExpert, viewExperts } from "../common/expert-view.ts";
 import type { Services } from "../services.ts";
 import { autoModelBody, modelBody, modelList } from "./models.ts";
-import { model, modelErrors, models } from "./responses.ts";
+import { model, models } from "./responses.ts";
+import { modelErrors } from "../common/model-answer.ts";
 
 type Needs = Pick<Services, "experts" | "fileState" | "poolStatus" | "resolveModel" | "startedAtMs">;
 

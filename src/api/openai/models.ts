@@ -1,5 +1,5 @@
 // The entries of GET /v1/models: the experts, their aliases, and `auto`.
-import { canServe, placementBody, type ExpertView } from "../expert-view.ts";
+import { canServe, placementBody, type ExpertView } from "../common/expert-view.ts";
 
 /** `id`: the expert's own, or the alias under which it is listed. */
 export function modelBody(id: string, view: ExpertView, created: number) {

@@ -1,10 +1,45 @@
 // The bodies that this dialect answers with, as schemas: for openapi.json, and for tests to hold the converters to.
 // May import zod.
 import { z } from "zod";
-import { expertStatuses, placement } from "../expert-view.ts";
+import { expertStatuses, placement } from "../common/expert-view.ts";
 
 const count = z.int().min(0);
-const finishReason = z.enum(["stop", "length"]);
+const completionFinishReason = z
+  .enum(["stop", "length"])
+  .describe("`length`: the answer was cut, though it may be whole in its form.");
+const finishReason = z
+  .enum(["stop", "length", "tool_calls", "function_call"])
+  .describe("`length`: the answer was cut, though it may be whole in its form.");
+const fingerprint = z.string().describe("The version of what answers.");
+
+const tokenLogprob = {
+  token: z.string(),
+  logprob: z.number().describe("Of the model's raw distribution, before any sampler."),
+  bytes: z.array(z.int().min(0).max(255)),
+};
+const logprobs = z
+  .object({
+    content: z.array(z.object({ ...tokenLogprob, top_logprobs: z.array(z.object(tokenLogprob)) })),
+    refusal: z.null(),
+  })
+  .nullable();
+const completionLogprobs = z
+  .object({
+    tokens: z.array(z.string()),
+    token_logprobs: z.array(z.number()),
+    top_logprobs: z.array(z.record(z.string(), z.number())),
+    text_offset: z.array(count).describe("Where the tokens begin in the choice's text."),
+  })
+  .nullable();
+
+const calledFunction = z.object({
+  name: z.string(),
+  arguments: z.string().describe("A JSON object, written."),
+});
+const functionPiece = z.object({
+  name: z.string().optional().describe("On the call's first chunk."),
+  arguments: z.string(),
+});
 
 const routing = z.object({
   expert_id: z.string(),
@@ -18,6 +53,7 @@ const usage = z.object({
   completion_tokens: count,
   total_tokens: count,
   prompt_tokens_details: z.object({ cached_tokens: count.describe("Taken from the prompt cache.") }),
+  completion_tokens_details: z.object({ reasoning_tokens: count.describe("Of the completion, what was thought.") }),
 });
 
 const timings = z.object({
@@ -38,18 +74,12 @@ const performance = z.object({
   tokens_per_second: z.number(),
 });
 
-/** Statuses of the endpoints that put a model to work. */
-export const modelErrors = {
-  404: "No such model; the message lists the known ones",
-  429: "The queue is full; Retry-After says when to come back",
-  503: "Loading failed or the server is shutting down; Retry-After says when to come back, where that helps",
-  507: "The model is larger than the memory budget, or the machine lacks the memory",
-} as const;
-
-/** Headers of a generated answer. */
-export const answerHeaders = { "x-expert": "The expert that answered" } as const;
-
-const head = { id: z.string(), created: z.int(), model: z.string().describe("The expert that answered.") };
+const head = {
+  id: z.string(),
+  created: z.int(),
+  model: z.string().describe("The expert that answered."),
+  system_fingerprint: fingerprint,
+};
 
 export const chatCompletion = z.object({
   ...head,
@@ -57,8 +87,17 @@ export const chatCompletion = z.object({
   choices: z.array(
     z.object({
       index: count,
-      message: z.object({ role: z.literal("assistant"), content: z.string() }),
-      logprobs: z.null(),
+      message: z.object({
+        role: z.literal("assistant"),
+        content: z.string().nullable().describe("Null where the answer is calls alone."),
+        refusal: z.null(),
+        reasoning_content: z.string().optional().describe("What the model thought before it answered."),
+        tool_calls: z
+          .array(z.object({ id: z.string(), type: z.literal("function"), function: calledFunction }))
+          .optional(),
+        function_call: calledFunction.optional().describe("In place of tool_calls where `functions` was sent."),
+      }),
+      logprobs,
       finish_reason: finishReason,
     }),
   ),
@@ -74,20 +113,46 @@ export const chatCompletionChunk = z.object({
   choices: z.array(
     z.object({
       index: count,
-      delta: z.object({ role: z.literal("assistant").optional(), content: z.string().optional() }),
-      logprobs: z.null(),
+      delta: z.object({
+        role: z.literal("assistant").optional().describe("On the choice's first chunk."),
+        content: z.string().optional(),
+        reasoning_content: z.string().optional(),
+        tool_calls: z
+          .array(
+            z.object({
+              index: count,
+              id: z.string().optional().describe("On the call's first chunk."),
+              type: z.literal("function").optional().describe("On the call's first chunk."),
+              function: functionPiece,
+            }),
+          )
+          .optional(),
+        function_call: functionPiece.optional(),
+      }),
+      logprobs,
       finish_reason: finishReason.nullable(),
     }),
   ),
   routing: routing.optional().describe("On the first chunk."),
-  timings: timings.optional().describe("On the chunk with finish_reason."),
+  timings: timings.optional().describe("On the chunks with finish_reason or usage."),
   usage: usage.optional().describe("On the last chunk, with stream_options.include_usage."),
+  prompt_progress: z
+    .object({ total: count, cache: count, processed: count, time_ms: z.number() })
+    .optional()
+    .describe("With return_progress, on chunks before the answer: tokens of the prompt, and how many are read."),
 });
 
 export const completion = z.object({
   ...head,
   object: z.literal("text_completion"),
-  choices: z.array(z.object({ index: count, text: z.string(), logprobs: z.null(), finish_reason: finishReason })),
+  choices: z.array(
+    z.object({
+      index: count,
+      text: z.string(),
+      logprobs: completionLogprobs,
+      finish_reason: completionFinishReason,
+    }),
+  ),
   usage,
   routing,
   timings,
@@ -98,10 +163,15 @@ export const completionChunk = z.object({
   ...head,
   object: z.literal("text_completion"),
   choices: z.array(
-    z.object({ index: count, text: z.string(), logprobs: z.null(), finish_reason: finishReason.nullable() }),
+    z.object({
+      index: count,
+      text: z.string(),
+      logprobs: completionLogprobs,
+      finish_reason: completionFinishReason.nullable(),
+    }),
   ),
   routing: routing.optional().describe("On the first chunk."),
-  timings: timings.optional().describe("On the chunks with finish_reason."),
+  timings: timings.optional().describe("On the chunks with finish_reason or usage."),
   usage: usage.optional().describe("On the last chunk, with stream_options.include_usage."),
 });
 
@@ -115,6 +185,21 @@ export const embeddings = z.object({
     }),
   ),
   model: z.string(),
+  usage: z.object({ prompt_tokens: count, total_tokens: count }),
+});
+
+export const reranking = z.object({
+  object: z.literal("list"),
+  model: z.string(),
+  results: z.array(
+    z.object({
+      index: count.describe("In the request's documents."),
+      relevance_score: z
+        .number()
+        .describe("What the model's classification head gives, higher is better; on no scale of its own."),
+      document: z.object({ text: z.string() }).optional().describe("With return_documents."),
+    }),
+  ),
   usage: z.object({ prompt_tokens: count, total_tokens: count }),
 });
 

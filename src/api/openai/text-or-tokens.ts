@@ -1,7 +1,7 @@
 // The four forms in which OpenAI's API takes input: a text, several texts, one list of token ids, several lists.
 // May import zod.
 import { z } from "zod";
-import { checked, type Refusal } from "../validation.ts";
+import { checked, type Refusal } from "../common/validation.ts";
 
 const maxToken = 2_147_483_647;
 const tokenAllowed = `a token id (an integer from 0 to ${maxToken})`;

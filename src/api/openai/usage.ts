@@ -1,17 +1,24 @@
 // Token counts and speeds as bodies carry them. May import the chat contract.
 import type { AnswerTimings } from "../../chat/contract.ts";
 
-/** The timings of several answers that were generated one after the other. */
-export function addTimings(first: AnswerTimings, second: AnswerTimings): AnswerTimings {
+/**
+ * The timings of several answers together, `choices` to each prompt, one prompt after the other: a prompt counts once, as
+ * the first of its answers read it; what was generated is added up.
+ */
+export function choicesTimings(timings: readonly AnswerTimings[], choices: number): AnswerTimings {
+  const prompts = timings.filter((_, index) => index % choices === 0);
+  const sum = (of: readonly AnswerTimings[], amount: (each: AnswerTimings) => number) =>
+    of.reduce((total, each) => total + amount(each), 0);
   return {
-    promptTokens: first.promptTokens + second.promptTokens,
-    cachedTokens: first.cachedTokens + second.cachedTokens,
-    generatedTokens: first.generatedTokens + second.generatedTokens,
-    promptMs: first.promptMs + second.promptMs,
-    generatedMs: first.generatedMs + second.generatedMs,
-    queueMs: first.queueMs + second.queueMs,
-    loadMs: first.loadMs + second.loadMs,
-    ttftMs: first.ttftMs,
+    promptTokens: sum(prompts, (each) => each.promptTokens),
+    cachedTokens: sum(prompts, (each) => each.cachedTokens),
+    generatedTokens: sum(timings, (each) => each.generatedTokens),
+    promptMs: sum(prompts, (each) => each.promptMs),
+    generatedMs: sum(timings, (each) => each.generatedMs),
+    reasoningTokens: sum(timings, (each) => each.reasoningTokens),
+    queueMs: timings[0]?.queueMs ?? 0,
+    loadMs: timings[0]?.loadMs ?? 0,
+    ttftMs: timings[0]?.ttftMs ?? null,
   };
 }
 
@@ -21,6 +28,7 @@ export function usageBody(timings: AnswerTimings) {
     completion_tokens: timings.generatedTokens,
     total_tokens: timings.promptTokens + timings.generatedTokens,
     prompt_tokens_details: { cached_tokens: timings.cachedTokens },
+    completion_tokens_details: { reasoning_tokens: timings.reasoningTokens },
   };
 }
 

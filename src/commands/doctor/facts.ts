@@ -7,9 +7,10 @@ import { dirname } from "node:path";
 import type { AppConfig, ConfigSource } from "../../config/config.ts";
 import { describeSource, type SourceDescription } from "../../config/describe-source.ts";
 import { messageOf } from "../../core/errors.ts";
-import type { Engine, EngineDescription, ModelFileInfo } from "../../engine/engine.ts";
+import type { Engine, EngineDescription, LoadSpec, ModelFileInfo } from "../../engine/engine.ts";
 import { ModelFiles } from "../../engine/model-files.ts";
 import { stateFolderOf } from "../../engine/state-folder.ts";
+import type { Embedder, Reranker } from "../../experts/expert.ts";
 import { downloadIdOf, loadManifest } from "../../experts/manifest.ts";
 import { readKernelFile } from "../../machine/files.ts";
 import {
@@ -58,6 +59,7 @@ export interface ConfigFacts {
   readonly budget: RamBudget;
   readonly experts: readonly ModelFacts[];
   readonly embedder: ModelFacts | null;
+  readonly reranker: ModelFacts | null;
   readonly host: string;
   readonly port: number;
   readonly hasApiKeys: boolean;
@@ -138,7 +140,7 @@ async function gatherConfig(
   } catch (error) {
     return { problem: messageOf(error) };
   }
-  const { embedder, server } = config;
+  const { embedder, reranker, server } = config;
   // Without a manifest nothing can be fetched by name: that is all there is to know here.
   const manifest = await loadManifest(sources.manifestPath).catch(() => null);
   const downloadId = downloadIdOf(manifest, dirname(sources.manifestPath));
@@ -148,6 +150,13 @@ async function gatherConfig(
     const file = await gatherFile(path, engine, { purpose: "text", contextTokens, slots });
     experts.push({ id, path, keep, downloadId: downloadId(path), file });
   }
+  const readingModel = async (
+    { id, modelPath: path, contextTokens }: Embedder | Reranker,
+    purpose: "embedding" | "ranking",
+  ): Promise<ModelFacts> => {
+    const file = await gatherFile(path, engine, { purpose, contextTokens, slots: 1 });
+    return { id, path, keep: purpose === "embedding", downloadId: downloadId(path), file };
+  };
   return {
     source: config.source,
     description: describeSource(config),
@@ -156,20 +165,8 @@ async function gatherConfig(
     maxLoadedExperts: config.memory.maxLoadedExperts,
     budget: ramBudgetBytes(config.memory, machine),
     experts,
-    embedder:
-      embedder === null
-        ? null
-        : {
-            id: embedder.id,
-            path: embedder.modelPath,
-            keep: true,
-            downloadId: downloadId(embedder.modelPath),
-            file: await gatherFile(embedder.modelPath, engine, {
-              purpose: "embedding",
-              contextTokens: embedder.contextTokens,
-              slots: 1,
-            }),
-          },
+    embedder: embedder === null ? null : await readingModel(embedder, "embedding"),
+    reranker: reranker === null ? null : await readingModel(reranker, "ranking"),
     host: server.host,
     port: server.port,
     hasApiKeys: server.apiKeys.length > 0,
@@ -177,11 +174,7 @@ async function gatherConfig(
   };
 }
 
-async function gatherFile(
-  path: string,
-  engine: Engine | null,
-  spec: { readonly purpose: "text" | "embedding"; readonly contextTokens: number | null; readonly slots: number },
-): Promise<FileFacts> {
+async function gatherFile(path: string, engine: Engine | null, spec: Omit<LoadSpec, "path">): Promise<FileFacts> {
   try {
     await access(path, constants.R_OK);
   } catch (error) {

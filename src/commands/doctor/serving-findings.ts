@@ -74,12 +74,15 @@ export function budgetFindings(
 }
 
 export function expertFindings(config: ConfigFacts): Finding[] {
-  const { budget, experts, embedder, defaultModel, maxLoadedExperts } = config;
+  const { budget, experts, embedder, reranker, defaultModel, maxLoadedExperts } = config;
   const about = finding.bind(null, "Experts");
   const servable = experts.filter((expert) => canServe(expert, budget.bytes));
   const findings = experts.map((expert) => modelFinding(expert, budget.bytes));
   if (embedder !== null) {
     findings.push({ ...modelFinding(embedder, budget.bytes), subject: `${embedder.id} (embedding)` });
+  }
+  if (reranker !== null) {
+    findings.push({ ...modelFinding(reranker, budget.bytes), subject: `${reranker.id} (reranking)` });
   }
 
   if (servable.length === 0) {
@@ -97,12 +100,15 @@ export function expertFindings(config: ConfigFacts): Finding[] {
       }),
     );
   }
-  const pinned = sum(
-    [...servable, ...(embedder === null ? [] : [embedder])].filter(({ keep }) => keep).map(bytesOrNone),
-  );
+  const others = [embedder, reranker].filter((model) => model !== null);
+  const pinned = sum([...servable, ...others].filter(({ keep }) => keep).map(bytesOrNone));
   const largest = Math.max(0, ...servable.filter(({ keep }) => !keep).map(bytesOrNone));
-  const together = sum([...servable, ...(embedder === null ? [] : [embedder])].map(bytesOrNone));
-  const models = `${plural(servable.length, "expert")}${embedder === null ? "" : " and the embedding model"}`;
+  const together = sum([...servable, ...others].map(bytesOrNone));
+  const models = [
+    plural(servable.length, "expert"),
+    ...(embedder === null ? [] : ["the embedding model"]),
+    ...(reranker === null ? [] : ["the reranking model"]),
+  ].join(" and ");
   const isBounded = maxLoadedExperts !== null && maxLoadedExperts < servable.length;
   if (pinned + largest > budget.bytes && pinned > 0) {
     findings.push(

@@ -1,7 +1,7 @@
 // The part of node-llama-cpp below its public types: models and contexts as llama.cpp opens them, a context's batch and KV
 // cache, the sampler, a model's vocabulary and the template engine. The one place that reaches for private members; the
 // version is pinned in package.json for this reason.
-import { type GgufInsights, type Llama, LlamaContext, LlamaEmbeddingContext, LlamaModel } from "node-llama-cpp";
+import { type GgufInsights, type Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
 import type { Token } from "../engine.ts";
 import type { JinjaProgram } from "./prompt-template.ts";
 
@@ -12,8 +12,22 @@ export interface NativeContext {
   /** Adds tokens of one sequence; returns the batch rows of those whose logits are wanted. */
   addToBatch(sequenceId: number, firstPosition: number, tokens: Uint32Array, logitIndexes: Uint32Array): Uint32Array;
   decodeBatch(): Promise<void>;
-  /** -1 where the sampler left no candidate. */
+  /** Of the sequence 0 in the batch that was decoded last; `tokens` is only checked for being above 0. */
+  getEmbedding(tokens: number): Float64Array;
+  /** -1 where the sampler left no candidate. Rejects where a grammar allows none. */
   sampleToken(batchRow: number, sampler: NativeSampler): Promise<Token>;
+  /**
+   * Samples, and returns in the fourth place pairs of token and logit: of `filter[0]`, and of the `filter[4]` likeliest; and in
+   * the fifth the sum of exp(logit - largest logit). Logits as the sampler left them.
+   */
+  sampleToken(
+    batchRow: number,
+    sampler: NativeSampler,
+    probabilities: false,
+    confidence: false,
+    filter: readonly [tokens: readonly Token[], highest: false, lowest: false, selected: false, top: number],
+    weight: true,
+  ): Promise<readonly [Token, unknown, unknown, readonly number[], number]>;
   /** False where this kind of cache cannot forget a part of a sequence. */
   removeTokenCellsFromSequence(sequenceId: number, startPosition: number, endPosition: number): boolean;
   disposeSequence(sequenceId: number): void;
@@ -45,6 +59,20 @@ export interface NativeSamplerConfig {
   readonly repeatPenaltyTokens?: Uint32Array;
   readonly repeatPenaltyPresencePenalty?: number;
   readonly repeatPenaltyFrequencyPenalty?: number;
+  /** Together, or both absent. */
+  readonly xtcProbability?: number;
+  readonly xtcThreshold?: number;
+  /** As many of both. */
+  readonly tokenBiasKeys?: Uint32Array;
+  readonly tokenBiasValues?: Float32Array;
+  readonly grammarEvaluationState?: NativeGrammarState;
+}
+
+declare const grammarState: unique symbol;
+
+/** Where one text stands in a grammar. */
+export interface NativeGrammarState {
+  readonly [grammarState]: never;
 }
 
 /** node-llama-cpp's AddonModel. */
@@ -75,6 +103,8 @@ interface Bindings {
   readonly AddonModel: new (path: string, options: NativeModelOptions) => NativeModel;
   readonly AddonContext: new (model: NativeModel, options: NativeContextOptions) => UnopenedContext;
   readonly AddonSampler: new (model: NativeModel) => NativeSampler;
+  readonly AddonGrammar: new (gbnf: string, options: object) => object;
+  readonly AddonGrammarEvaluationState: new (model: NativeModel, grammar: object) => NativeGrammarState;
   readonly AddonJinjaRenderer: new (source: string) => JinjaProgram;
   getBlockSizeForGgmlType(type: number): number | undefined;
   getTypeSizeForGgmlType(type: number): number | undefined;
@@ -93,6 +123,8 @@ interface NativeContextOptions {
   readonly batchSize: number;
   readonly sequences: number;
   readonly embeddings: boolean;
+  /** The vectors are those of the file's classification head. */
+  readonly ranking: boolean;
   readonly flashAttention: boolean | "auto";
 }
 
@@ -165,6 +197,10 @@ export interface ContextOptions {
   readonly slots: number;
   readonly batchTokens: number;
   readonly embeddings: boolean;
+  /** The vectors are those of the file's classification head. */
+  readonly ranking: boolean;
+  /** Changes what the context will be, before it is opened. */
+  readonly prepare?: (context: NativeContext) => void;
 }
 
 /** Opens a context as the library's `createContext` does, without the simulation that this one makes first. */
@@ -183,9 +219,11 @@ export async function openContext(
       threads: options.threads,
       swaFullCache: false,
       _embeddings: options.embeddings,
+      _ranking: options.ranking,
     },
   );
   try {
+    options.prepare?.(nativeContextOf(context));
     if (!(await (nativeContextOf(context) as UnopenedContext).init()))
       throw new Error("llama.cpp could not create the context");
     return context;
@@ -193,11 +231,6 @@ export async function openContext(
     await context.dispose();
     throw error;
   }
-}
-
-export function embeddingContextOver(context: LlamaContext): LlamaEmbeddingContext {
-  const Context = LlamaEmbeddingContext as unknown as new (library: object) => LlamaEmbeddingContext;
-  return new Context({ _llamaContext: context });
 }
 
 /** llama.cpp rounds the cells of a sequence up to this. */
@@ -235,9 +268,11 @@ export async function simulateModel(
         batchSize: Math.max(options.batchTokens, options.slots) + (insights.swaSize === undefined ? 0 : 1),
         sequences: options.slots,
         embeddings: options.embeddings,
+        ranking: options.ranking,
         flashAttention: insights.flashAttentionSupported ? "auto" : false,
       });
       try {
+        options.prepare?.(context);
         if (!(await context.init())) throw new Error(`llama.cpp cannot lay out a context for ${path}`);
         return context.getMemoryBreakdown().cpuRam;
       } finally {
@@ -266,6 +301,12 @@ export function blockLayout(llama: Llama, type: number): { readonly elements: nu
 
 export function createNativeSampler(llama: Llama, model: LlamaModel): NativeSampler {
   return new (bindingsOf(llama).AddonSampler)(nativeModelOf(model));
+}
+
+/** The start of a text under a grammar, matched by llama.cpp itself. Throws where it does not read the GBNF. */
+export function createGrammarState(llama: Llama, model: LlamaModel, gbnf: string): NativeGrammarState {
+  const { AddonGrammar, AddonGrammarEvaluationState } = bindingsOf(llama);
+  return new AddonGrammarEvaluationState(nativeModelOf(model), new AddonGrammar(gbnf, {}));
 }
 
 /** Compiles a template with llama.cpp's own Jinja engine. Throws its error where the template does not parse. */

@@ -5,13 +5,14 @@
 // May import its neighbours, common-prefix.ts, prompt-cache/ (types) and core/.
 import { AbandonedError } from "../../core/errors.ts";
 import { commonPrefixLength } from "../common-prefix.ts";
-import type { ThreadCounts, Token } from "../engine.ts";
+import type { ChosenTokenLogprobs, ThreadCounts, Token } from "../engine.ts";
 import type { PromptCache, Reservation, StateLease } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
-import type { Decoder, PassStream, StreamSampler } from "./decoder.ts";
+import type { ChosenTokens, Decoder, PassStream, SequenceStates, StreamSampler } from "./decoder.ts";
 import { chooseDraftLengths, PassCosts, type SavedPassCost } from "./pass-costs.ts";
 import { mostDrafts, PassPlanner, smallestChunkTokens, type StreamView } from "./pass-plan.ts";
 import { PromptLookup } from "./prompt-lookup.ts";
+import { exchangeFor, runsOf } from "./sequence-neighbours.ts";
 import { chooseSlot } from "./slot-choice.ts";
 
 export interface DecodeLoopOptions {
@@ -51,11 +52,17 @@ export interface StreamRequest {
 
 export type StreamEvent =
   | { readonly type: "prefill"; readonly readTokens: number; readonly cachedTokens: number }
-  | { readonly type: "token"; readonly token: Token }
+  | {
+      readonly type: "token";
+      readonly token: Token;
+      /** Where the sampler was asked for them. */
+      readonly logprobs?: ChosenTokenLogprobs;
+    }
   | { readonly type: "end"; readonly reason: "stop" | "length" };
 
 interface Slot {
-  readonly sequenceId: number;
+  /** May change while a stream runs: its cells are where this says. */
+  sequenceId: number;
   busy: boolean;
   lastUse: number;
   cachedTokens: Token[];
@@ -98,8 +105,12 @@ const leastKeptTokens = 64;
 /** What passes in a row may take together: nobody sees a difference between tokens that come so close. */
 const passesTogetherMs = 3;
 const mostPassesInARow = 16;
+/** How fast a state is saved or loaded, in bytes a millisecond: less than every machine does. */
+const stateBytesPerMs = 500_000;
 /** The last tokens of a prompt may be others when text follows: left out where a state must match to its last token. */
 const windowMarginTokens = 8;
+
+const nothingChosen: ChosenTokens = { tokens: [], logprobs: null, failure: null };
 
 export class DecodeLoop {
   readonly #options: DecodeLoopOptions;
@@ -117,6 +128,8 @@ export class DecodeLoop {
   #isWoken = false;
   #wakeLoop: () => void = () => {};
   #uses = 0;
+  /** What was lost since the last exchange because streams that decode together are not neighbours. */
+  #splitLossMs = 0;
 
   constructor(options: DecodeLoopOptions) {
     this.#options = options;
@@ -415,6 +428,7 @@ export class DecodeLoop {
 
   /** One pass, after what other slots have read of the same prompts was taken over. False where every stream waits. */
   async #advance(): Promise<boolean> {
+    await this.#gather();
     const streams = [...this.#streams]
       .filter(({ isPrepared }) => isPrepared)
       .sort((left, right) => left.slot.sequenceId - right.slot.sequenceId);
@@ -429,6 +443,36 @@ export class DecodeLoop {
     const isDecoding = entries.every(({ stream }) => pendingTokens(stream) === 1);
     await this.#decode(isDecoding ? this.#withDrafts(entries) : entries, isDecoding);
     return true;
+  }
+
+  /**
+   * Brings streams that decode together next to one another. A move costs time, and the streams may end at any moment: it is
+   * made once they have lost as much by standing apart.
+   */
+  async #gather(): Promise<void> {
+    const { states } = this.#options.decoder;
+    if (states === null || this.#splitLossMs === 0) return;
+    const decoding = [...this.#streams].filter((stream) => stream.isPrepared && pendingTokens(stream) === 1);
+    const ids = decoding.map(({ slot }) => slot.sequenceId).sort((left, right) => left - right);
+    const free = new Set(this.#slots.flatMap(({ busy, sequenceId }) => (busy ? [] : [sequenceId])));
+    const exchange = exchangeFor(ids, free);
+    if (exchange === null) {
+      this.#splitLossMs = 0;
+      return;
+    }
+    const bytes = states.bytes(exchange.from) + states.bytes(exchange.to);
+    if (this.#splitLossMs < (2 * bytes) / stateBytesPerMs) return;
+    this.#splitLossMs = 0;
+    const moved = this.#slots.filter(({ sequenceId }) => sequenceId === exchange.from || sequenceId === exchange.to);
+    const [left, right] = moved;
+    if (left === undefined || right === undefined) return;
+    try {
+      await exchangeStates(states, this.#options.decoder, left, right);
+      [left.sequenceId, right.sequenceId] = [right.sequenceId, left.sequenceId];
+    } catch {
+      // What was in them is read again.
+      for (const slot of moved) this.#forgetAll(slot);
+    }
   }
 
   async #viewOf(stream: Stream): Promise<StreamView> {
@@ -550,11 +594,13 @@ export class DecodeLoop {
     this.#pass = [];
     const elapsedMs = nowMs() - startMs;
     if (isDecoding) {
-      const done = Math.max(1, Math.min(passes, ...chosen.map(({ length }) => length)));
+      const done = Math.max(1, Math.min(passes, ...chosen.map(({ tokens }) => tokens.length)));
       this.#costs.observe(rows, elapsedMs / done);
+      const { length: runs } = runsOf(entries.map(({ sequenceId }) => sequenceId));
+      this.#splitLossMs += (elapsedMs * (runs - 1)) / runs;
       for (let pass = 0; pass < done; pass++) this.#planner.decoded(elapsedMs / done);
     } else this.#planner.read(rows, elapsedMs);
-    entries.forEach((entry, index) => this.#take(entry, chosen[index] ?? []));
+    entries.forEach((entry, index) => this.#take(entry, chosen[index] ?? nothingChosen));
   }
 
   /**
@@ -573,7 +619,7 @@ export class DecodeLoop {
   }
 
   /** Takes what a pass brought for one stream: cells in the KV cache, and tokens. */
-  #take({ stream, tokens, drafts }: Entry, chosen: readonly Token[]): void {
+  #take({ stream, tokens, drafts }: Entry, { tokens: chosen, logprobs, failure }: ChosenTokens): void {
     const { slot, request } = stream;
     for (const token of tokens.slice(0, tokens.length - drafts)) slot.cachedTokens.push(token);
     // All but the last were decoded too, as drafts or by further passes.
@@ -586,7 +632,7 @@ export class DecodeLoop {
       });
     }
     if (stream.cancelled) return;
-    for (const token of chosen) {
+    for (const [index, token] of chosen.entries()) {
       // No candidate left is the end of the text, as it is for llama-server.
       if (token < 0 || request.isEndOfGeneration(token)) {
         this.#end(stream, "stop");
@@ -595,12 +641,17 @@ export class DecodeLoop {
       stream.tokens.push(token);
       stream.lookup?.push(token);
       stream.generatedTokens += 1;
-      this.#emit(stream, { type: "token", token });
+      const ofToken = logprobs?.[index];
+      this.#emit(
+        stream,
+        ofToken === undefined ? { type: "token", token } : { type: "token", token, logprobs: ofToken },
+      );
       if (stream.generatedTokens >= request.maxTokens || stream.tokens.length >= this.#options.contextTokens) {
         this.#end(stream, "length");
         return;
       }
     }
+    if (failure !== null) this.#fail(stream, failure);
   }
 
   /** After a failed pass nothing is known of its sequences' cells, but for one that was broken off: those before it stay. */
@@ -669,6 +720,25 @@ export class DecodeLoop {
     stream.ended = true;
     this.#toTell.add(stream);
   }
+}
+
+async function exchangeStates(
+  states: SequenceStates,
+  decoder: Pick<Decoder, "forgetAll">,
+  left: Slot,
+  right: Slot,
+): Promise<void> {
+  const saved = async (slot: Slot): Promise<Uint8Array | null> => {
+    if (slot.cachedTokens.length === 0) return null;
+    const state = new Uint8Array(states.bytes(slot.sequenceId));
+    await states.save(slot.sequenceId, state);
+    return state;
+  };
+  const ofLeft = await saved(left);
+  const ofRight = await saved(right);
+  for (const { sequenceId } of [left, right]) decoder.forgetAll(sequenceId);
+  if (ofLeft !== null) await states.load(right.sequenceId, ofLeft);
+  if (ofRight !== null) await states.load(left.sequenceId, ofRight);
 }
 
 /** Known and not decoded: one while it decodes, more while its prompt is read. */

@@ -1,6 +1,7 @@
 // What the decode loop needs of a context: passes over an ordered batch, samplers, and a say over what is in the KV cache.
 // Interfaces only; native-decoder.ts implements them with the native addon, plain-decoder.ts without.
-import type { Token } from "../engine.ts";
+import type { Grammar } from "../../grammar/grammar.ts";
+import type { ChosenTokenLogprobs, Token } from "../engine.ts";
 import type { SamplerSettings } from "./sampling.ts";
 
 export interface Decoder {
@@ -10,14 +11,10 @@ export interface Decoder {
   readonly choosesThreads: boolean;
   /** Null where states cannot be copied. */
   readonly states: SequenceStates | null;
-  /** `prompt`: what the penalties look back on. */
-  createSampler(settings: SamplerSettings, prompt: readonly Token[]): StreamSampler;
-  /**
-   * Decodes one batch of streams, given by ascending sequence, and chooses for each that has a sampler. Returns for each
-   * the drafts that proved right, the token after them, and those of further passes; the last one is -1 where no candidate
-   * was left.
-   */
-  decode(streams: readonly PassStream[], options: PassOptions): Promise<readonly (readonly Token[])[]>;
+  /** Throws a PublicError where this decoder cannot do what is asked for. */
+  createSampler(options: SamplerOptions): StreamSampler;
+  /** Decodes one batch of streams, given by ascending sequence, and chooses for each that has a sampler. */
+  decode(streams: readonly PassStream[], options: PassOptions): Promise<readonly ChosenTokens[]>;
   /** Breaks the pass under way off where that is possible; it rejects then. */
   abort(): void;
   /** Forgets cells from this position on; false where this kind of cache cannot forget a part of a sequence. */
@@ -27,6 +24,31 @@ export interface Decoder {
   firstPosition(sequenceId: number): number;
   /** Call it when no pass is under way; the context may be disposed after it. */
   close(): void;
+}
+
+export interface SamplerOptions {
+  readonly settings: SamplerSettings;
+  /** What penalties and DRY look back on. */
+  readonly prompt: readonly Token[];
+  /** What the whole text must match. */
+  readonly grammar: Grammar | null;
+  /** Texts of control tokens that come as text: under a grammar no others are chosen, as those would write nothing. */
+  readonly preservedTokens: readonly string[];
+  /** With each token come its log probability and those of so many of the likeliest. Null: none. */
+  readonly topLogprobs: number | null;
+}
+
+/** What a pass chose for one stream. */
+export interface ChosenTokens {
+  /**
+   * The drafts that proved right, the token after them, and those of further passes; the last one is -1 where no candidate
+   * was left.
+   */
+  readonly tokens: readonly Token[];
+  /** One for each token but -1; null where nobody asked. */
+  readonly logprobs: readonly ChosenTokenLogprobs[] | null;
+  /** Why this stream cannot go on after these tokens. The others can. */
+  readonly failure: Error | null;
 }
 
 export interface PassOptions {

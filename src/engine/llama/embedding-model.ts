@@ -1,15 +1,20 @@
-// A loaded embedding model: one text in, one unit vector out. May import node-llama-cpp (types), compute-turn.ts, engine.ts.
-import type { LlamaEmbeddingContext, LlamaModel, Token as NativeToken } from "node-llama-cpp";
+// A loaded embedding model: texts in, a unit vector for each out. May import node-llama-cpp (types) and its neighbours.
+import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import type { EmbeddingModel, ModelFileInfo, Token } from "../engine.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
 import { PromptRenderer } from "./prompt-renderer.ts";
-import { checkTokens } from "./token-check.ts";
+import { TextQueue } from "./text-queue.ts";
+import type { TextReader } from "./text-reader.ts";
+import { checkLength, checkTokens } from "./token-check.ts";
 
-export interface LlamaEmbeddingModelParts {
+/** What a model that reads whole texts is made of. */
+export interface TextReadingParts {
   readonly model: LlamaModel;
-  readonly context: LlamaEmbeddingContext;
+  readonly context: LlamaContext;
+  readonly reader: TextReader;
   readonly file: ModelFileInfo;
   readonly contextTokens: number;
+  readonly batchTokens: number;
   readonly residentBytes: number;
   /** Token ids run from 0 to this, exclusive. */
   readonly vocabularySize: number;
@@ -22,15 +27,17 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
   readonly contextTokens: number;
   readonly residentBytes: number;
   readonly dimensions: number;
-  readonly #parts: LlamaEmbeddingModelParts;
+  readonly #parts: TextReadingParts;
   readonly #renderer: PromptRenderer;
+  readonly #queue: TextQueue;
 
-  constructor(parts: LlamaEmbeddingModelParts) {
+  constructor(parts: TextReadingParts) {
     this.#parts = parts;
     this.#renderer = new PromptRenderer(parts.model);
+    this.#queue = new TextQueue(parts);
     this.file = parts.file;
     this.contextTokens = parts.contextTokens;
-    this.dimensions = parts.model.embeddingVectorSize;
+    this.dimensions = parts.reader.width;
     this.residentBytes = parts.residentBytes;
   }
 
@@ -38,17 +45,26 @@ export class LlamaEmbeddingModel implements EmbeddingModel {
     return this.#renderer.tokenize(text, options);
   }
 
-  async embed(tokens: readonly Token[], signal: AbortSignal): Promise<Float32Array> {
-    signal.throwIfAborted();
-    checkTokens(tokens, this.#parts.vocabularySize, "input");
-    const embedding = await this.#parts.turn.take(() => this.#parts.context.getEmbeddingFor(tokens as NativeToken[]));
-    const vector = Float32Array.from(embedding.vector);
-    const norm = Math.hypot(...vector);
-    return norm > 0 ? vector.map((value) => value / norm) : vector;
+  async embed(inputs: readonly (readonly Token[])[], signal: AbortSignal): Promise<readonly Float32Array[]> {
+    for (const [index, tokens] of inputs.entries()) {
+      const field = inputs.length === 1 ? "input" : `input[${index}]`;
+      checkLength(tokens, this.contextTokens, field);
+      checkTokens(tokens, this.#parts.vocabularySize, field);
+    }
+    return (await this.#queue.compute(inputs, signal)).map(ofLengthOne);
   }
 
   async dispose(): Promise<void> {
+    this.#parts.reader.close();
     await this.#parts.context.dispose();
     await this.#parts.model.dispose();
   }
+}
+
+/** A vector of zeros stays one. */
+function ofLengthOne(vector: Float32Array): Float32Array {
+  let sum = 0;
+  for (const value of vector) sum += value * value;
+  const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
+  return vector.map((value) => value * scale);
 }

@@ -6,10 +6,9 @@ import { Worker } from "node:worker_threads";
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import { messageOf, PublicError } from "../../core/errors.ts";
 import { asOneLine } from "../../core/words.ts";
-import type { ChatMessage, LoadedModel, TextModel, Token } from "../engine.ts";
+import { type ChatMessage, type LoadedModel, plainGeneration, type TextModel, type Token } from "../engine.ts";
 import {
   createNativeSampler,
-  embeddingContextOver,
   type NativeContext,
   nativeContextOf,
   type NativeSampler,
@@ -19,13 +18,22 @@ import {
 import { ComputeTurn } from "./compute-turn.ts";
 import { LlamaEmbeddingModel } from "./embedding-model.ts";
 import type { ProofMessage, ProofStage, ProofTask } from "./file-proof-messages.ts";
-import { type GgufFile, readGgufFile } from "./gguf-file.ts";
+import { type GgufFile, readGgufFile, readingProblem } from "./gguf-file.ts";
 import { planWeights } from "./memory-prediction.ts";
 import { PlainDecoder } from "./plain-decoder.ts";
+import { LlamaRankingModel } from "./ranking-model.ts";
 import { LlamaTextModel } from "./text-model.ts";
+import { PlainTextReader } from "./text-reader.ts";
 
 const contextTokens = 64;
-const contextOptions = { contextTokens, slots: 1, batchTokens: contextTokens, embeddings: false, threads: 1 } as const;
+const contextOptions = {
+  contextTokens,
+  slots: 1,
+  batchTokens: contextTokens,
+  embeddings: false,
+  ranking: false,
+  threads: 1,
+} as const;
 /** More than one, because a batch of rows is multiplied by other code than a single one. */
 const promptTokens = 8;
 const generatedTokens = 3;
@@ -107,6 +115,8 @@ async function problemOf(llama: Llama, { path, purpose }: ProofTask, onStage: On
     const file = await readGgufFile(path, llama).catch((error: unknown) => {
       throw new UnusableFile(messageOf(error), { cause: error });
     });
+    const unfit = readingProblem(file, purpose);
+    if (unfit !== null) throw new UnusableFile(`${path} ${unfit}`);
     onStage("load");
     // As it will be loaded later, but for a look at every weight.
     const model = await openModel(llama, {
@@ -118,7 +128,7 @@ async function problemOf(llama: Llama, { path, purpose }: ProofTask, onStage: On
       onProgress: () => {},
     });
     try {
-      await (purpose === "embedding" ? tryEmbedding(model, file, onStage) : tryText(llama, model, file, onStage));
+      await (purpose === "text" ? tryText(llama, model, file, onStage) : tryReading(purpose, model, file, onStage));
     } finally {
       await model.dispose();
     }
@@ -165,27 +175,50 @@ async function tryText(llama: Llama, model: LlamaModel, file: GgufFile, onStage:
   onStage("compute");
   await checkNumbers(llama, model, context, prompt, file.summary.path);
   const generation = text.generate(
-    { promptTokens: prompt, promptField: "prompt", maxTokens: generatedTokens, sampling: { seed: 1 } },
+    {
+      ...plainGeneration,
+      promptTokens: prompt,
+      promptField: "prompt",
+      maxTokens: generatedTokens,
+      sampling: { seed: 1 },
+    },
     new AbortController().signal,
   );
   for await (const event of generation) if (event.type === "end") break;
   await context.dispose();
 }
 
-async function tryEmbedding(model: LlamaModel, file: GgufFile, onStage: OnStage): Promise<void> {
-  const context = await openContext(model, { ...contextOptions, embeddings: true });
-  const embedder = new LlamaEmbeddingModel({
+async function tryReading(
+  purpose: "embedding" | "ranking",
+  model: LlamaModel,
+  file: GgufFile,
+  onStage: OnStage,
+): Promise<void> {
+  const context = await openContext(model, { ...contextOptions, embeddings: true, ranking: purpose === "ranking" });
+  const parts = {
     model,
-    context: embeddingContextOver(context),
+    context,
+    reader: new PlainTextReader({ context: nativeContextOf(context), width: model.embeddingVectorSize }),
     file: file.summary,
     contextTokens,
+    batchTokens: contextTokens,
     residentBytes: 0,
     vocabularySize: file.vocabulary.tokens,
     turn: new ComputeTurn(),
-  });
-  onStage("compute");
-  const vector = await embedder.embed(sampleTokens(embedder), new AbortController().signal);
-  if (vector.some((value) => !Number.isFinite(value))) throw new UnusableFile(notNumbers(file.summary.path));
+  };
+  const never = new AbortController().signal;
+  let values: Iterable<number>;
+  if (purpose === "embedding") {
+    const embedder = new LlamaEmbeddingModel(parts);
+    onStage("compute");
+    [values = []] = await embedder.embed([sampleTokens(embedder)], never);
+  } else {
+    const reranker = new LlamaRankingModel({ ...parts, template: file.reading.rankingTemplate });
+    reranker.pairTokens(sampleText, sampleText);
+    onStage("compute");
+    values = await reranker.score([sampleTokens(reranker)], never);
+  }
+  if ([...values].some((value) => !Number.isFinite(value))) throw new UnusableFile(notNumbers(file.summary.path));
   await context.dispose();
 }
 

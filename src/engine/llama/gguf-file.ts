@@ -4,7 +4,7 @@
 // neighbours, engine.ts, file-parts.ts and core/.
 import { GgmlType, type GgufFileInfo, GgufInsights, type Llama } from "node-llama-cpp";
 import { type GgufHeader, type GgufScalar, walkGguf } from "../../core/gguf-walk.ts";
-import type { ModelFileInfo } from "../engine.ts";
+import type { LoadSpec, ModelFileInfo } from "../engine.ts";
 import { partPaths } from "../file-parts.ts";
 import { blockLayout } from "./bindings.ts";
 import { headerProblem } from "./gguf-sanity.ts";
@@ -18,6 +18,19 @@ export interface GgufFile {
   readonly vocabulary: { readonly tokens: number; readonly merges: number };
   /** Positions that a sliding-window layer attends to; null where every layer sees all. */
   readonly slidingWindowTokens: number | null;
+  readonly reading: TextReading;
+}
+
+/** What decides how a model reads whole texts for their vectors. */
+export interface TextReading {
+  /** llama.cpp's `llama_pooling_type`; null: the file names none. */
+  readonly pooling: number | null;
+  /** Every token sees those behind it too. */
+  readonly looksAhead: boolean;
+  /** There are weights that make scores of vectors. */
+  readonly hasClassifier: boolean;
+  /** A reranker's prompt, with `{query}` and `{document}`; null: the file has none. */
+  readonly rankingTemplate: string | null;
 }
 
 /** Throws an Error with a one-line reason that names the file. */
@@ -49,6 +62,12 @@ export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile
     tensors,
     vocabulary: { tokens: lengthOf("tokenizer.ggml.tokens"), merges: lengthOf("tokenizer.ggml.merges") },
     slidingWindowTokens: slidingWindow > 0 ? slidingWindow : null,
+    reading: {
+      pooling: metadata.has(`${architecture}.pooling_type`) ? numberAt("pooling_type") : null,
+      looksAhead: metadata.get(`${architecture}.attention.causal`) === false || looksAheadAlways.test(architecture),
+      hasClassifier: tensors.some(({ name }) => name === "cls.weight" || name === "cls.output.weight"),
+      rankingTemplate: textAt("tokenizer.chat_template.rerank"),
+    },
     summary: {
       path,
       sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -61,6 +80,25 @@ export async function readGgufFile(path: string, llama: Llama): Promise<GgufFile
     },
   };
 }
+
+/** llama.cpp's `llama_pooling_type`. */
+const poolings = { none: 0, last: 3, rank: 4 } as const;
+
+/** The vector is that of the last token, which sees only those before it: a text may come in several batches. */
+export function readsInParts({ pooling, looksAhead }: TextReading): boolean {
+  return !looksAhead && (pooling === null || pooling === poolings.none || pooling === poolings.last);
+}
+
+/** Why a file does not serve for this, as the end of a sentence about it; null where it may. */
+export function readingProblem({ insights, reading }: GgufFile, purpose: LoadSpec["purpose"]): string | null {
+  if (purpose === "text") return null;
+  if (insights.hasEncoder && insights.hasDecoder) return "is an encoder-decoder model, which gives no vectors";
+  if (purpose === "ranking") return reading.hasClassifier ? null : "is no reranker: it has no classification head";
+  return reading.pooling === poolings.rank ? "is a reranker, which gives no embeddings; rerank_model takes it" : null;
+}
+
+/** Architectures that do so whatever their file says. */
+const looksAheadAlways = /bert|t5|embed|dream|llada|rnd1/;
 
 /** Throws when a tensor reaches beyond the end of the file. */
 function checkTensors(path: string, { tensors, dataOffset, sizeBytes }: GgufHeader, llama: Llama): WeightTensor[] {

@@ -21,25 +21,20 @@ import type {
   ThreadCounts,
 } from "../engine.ts";
 import type { FileIdentity } from "../file-memory.ts";
-import {
-  type ContextOptions,
-  embeddingContextOver,
-  nativeContextOf,
-  nativeModelOf,
-  openContext,
-  openModel,
-} from "./bindings.ts";
+import { type ContextOptions, nativeContextOf, nativeModelOf, openContext, openModel } from "./bindings.ts";
 import { ComputeTurn } from "./compute-turn.ts";
 import type { LearnedCosts } from "./decode-loop.ts";
 import type { Decoder } from "./decoder.ts";
 import { LlamaEmbeddingModel } from "./embedding-model.ts";
-import { type GgufFile, readGgufFile } from "./gguf-file.ts";
+import { type GgufFile, readGgufFile, readingProblem, readsInParts } from "./gguf-file.ts";
 import { MemoryPrediction, planWeights, uncountedBytes, untouchedBytes, type WeightPlan } from "./memory-prediction.ts";
 import { loadNativeAddon } from "./native-addon.ts";
 import { NativeDecoder } from "./native-decoder.ts";
 import type { NativeExports } from "./native-exports.ts";
 import { PlainDecoder } from "./plain-decoder.ts";
+import { LlamaRankingModel } from "./ranking-model.ts";
 import { LlamaTextModel } from "./text-model.ts";
+import { NativeTextReader, PlainTextReader, prepareForTexts, type TextReader } from "./text-reader.ts";
 
 /** Rows of a batch: llama.cpp's own default for a physical batch. */
 const batchTokens = 512;
@@ -160,13 +155,15 @@ class LlamaEngine implements Engine {
 
   async predictBytes(spec: LoadSpec): Promise<number> {
     const { file, prediction } = await this.#read(spec.path);
-    return this.#withReason(spec.path, () => prediction.predict(contextOf(spec, file)));
+    return this.#withReason(spec.path, () => prediction.predict(contextOf(spec, file, this.#addon)));
   }
 
   async load(spec: LoadSpec, options: LoadOptions): Promise<LoadedModel> {
     const known = await this.#read(spec.path);
     const { file, plan } = known;
     const threads = this.#threadsFor(known);
+    const problem = readingProblem(file, spec.purpose);
+    if (problem !== null) throw new Error(`${spec.path} ${problem}`);
     options.signal.throwIfAborted();
     this.#log.info(
       { path: spec.path, mapped: plan.mapped, repackedBytes: plan.repackedBytes, threads },
@@ -180,7 +177,7 @@ class LlamaEngine implements Engine {
       options.signal,
     );
     try {
-      const context = await openContext(model, { ...contextOf(spec, file), threads: mostOf(threads) });
+      const context = await openContext(model, { ...contextOf(spec, file, this.#addon), threads: mostOf(threads) });
       try {
         const loaded = await this.#wrap(model, context, known, spec, threads);
         options.signal.throwIfAborted();
@@ -203,17 +200,22 @@ class LlamaEngine implements Engine {
     threads: ThreadCounts,
   ): Promise<LoadedModel> {
     const { file } = known;
-    const { contextTokens } = contextOf(spec, file);
+    const options = contextOf(spec, file, this.#addon);
+    const { contextTokens } = options;
     const parts = {
       model,
       file: file.summary,
       contextTokens,
       vocabularySize: vocabularySizeOf(file),
-      residentBytes: residentBytes(model, context, file, contextOf(spec, file)),
+      residentBytes: residentBytes(model, context, file, options),
       turn: this.#turn,
     };
-    if (spec.purpose === "embedding") {
-      return new LlamaEmbeddingModel({ ...parts, context: embeddingContextOver(context) });
+    if (spec.purpose !== "text") {
+      const reader = this.#readerOver(model, context, options.batchTokens, threads.prefill);
+      const reading = { ...parts, context, reader, batchTokens: options.batchTokens };
+      return spec.purpose === "embedding"
+        ? new LlamaEmbeddingModel(reading)
+        : new LlamaRankingModel({ ...reading, template: file.reading.rankingTemplate });
     }
     const text = new LlamaTextModel({
       ...parts,
@@ -245,6 +247,13 @@ class LlamaEngine implements Engine {
       }
     }
     return new PlainDecoder(this.#llama, model, native);
+  }
+
+  #readerOver(model: LlamaModel, context: LlamaContext, batchTokens: number, threads: number): TextReader {
+    const native = nativeContextOf(context);
+    return this.#addon === null
+      ? new PlainTextReader({ context: native, width: model.embeddingVectorSize })
+      : new NativeTextReader(this.#addon, { context: native, batchTokens, threads });
   }
 
   /** Puts llama.cpp's own reason in place of a bare failure. */
@@ -316,15 +325,19 @@ function modelKey(
 }
 
 /** The context that a spec asks for. */
-function contextOf(spec: LoadSpec, { summary }: GgufFile): ContextOptions {
+function contextOf(spec: LoadSpec, { summary, reading }: GgufFile, addon: NativeExports | null): ContextOptions {
   const contextTokens = wantedContextTokens(spec.contextTokens, summary.trainContextTokens);
-  const isEmbedding = spec.purpose === "embedding";
+  if (spec.purpose === "text") {
+    return { contextTokens, slots: spec.slots, batchTokens, embeddings: false, ranking: false };
+  }
+  const textBatchTokens = readsInParts(reading) ? Math.min(batchTokens, contextTokens) : contextTokens;
   return {
     contextTokens,
-    slots: isEmbedding ? 1 : spec.slots,
-    // A text is embedded in one batch.
-    batchTokens: isEmbedding ? contextTokens : batchTokens,
-    embeddings: isEmbedding,
+    slots: 1,
+    batchTokens: textBatchTokens,
+    embeddings: true,
+    ranking: spec.purpose === "ranking",
+    ...(addon === null ? {} : { prepare: (context) => prepareForTexts(addon, context, textBatchTokens) }),
   };
 }
 

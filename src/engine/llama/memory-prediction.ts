@@ -80,7 +80,7 @@ export class MemoryPrediction {
 
   /** Rejects with an Error of one line where llama.cpp refuses the file. */
   predict(context: ContextOptions): Promise<number> {
-    const key = `${context.contextTokens}:${context.slots}:${context.batchTokens}:${context.embeddings}`;
+    const key = `${context.contextTokens}:${context.slots}:${context.batchTokens}:${context.embeddings}:${context.ranking}`;
     let answer = this.#answers.get(key);
     if (answer === undefined) {
       answer = this.#simulate(context);

@@ -1,9 +1,19 @@
-// The decoder over the native addon: one hop for a whole pass, drafts, states. May import sampling.ts, and of
-// native-exports.ts, bindings.ts and decoder.ts types.
+// The decoder over the native addon: one hop for a whole pass, drafts, grammars, log probabilities, states. May import
+// sampling.ts, and of native-exports.ts, bindings.ts, decoder.ts, engine.ts and grammar/ types.
+import type { Grammar } from "../../grammar/grammar.ts";
+import type { ChosenTokenLogprobs, Token, TokenLogprob } from "../engine.ts";
 import type { NativeContext } from "./bindings.ts";
-import type { Decoder, PassOptions, PassStream, SequenceStates, StreamSampler } from "./decoder.ts";
-import type { NativeExports, NativeSamplerHandle, NativeSession } from "./native-exports.ts";
-import { penaltyHistory, type SamplerSettings } from "./sampling.ts";
+import type {
+  ChosenTokens,
+  Decoder,
+  PassOptions,
+  PassStream,
+  SamplerOptions,
+  SequenceStates,
+  StreamSampler,
+} from "./decoder.ts";
+import type { NativeExports, NativeGrammarHandle, NativeSamplerHandle, NativeSession } from "./native-exports.ts";
+import { samplingHistory, unknownBiasedToken } from "./sampling.ts";
 
 export interface NativeDecoderOptions {
   readonly addon: NativeExports;
@@ -15,13 +25,21 @@ export interface NativeDecoderOptions {
 
 class NativeSampler implements StreamSampler {
   readonly handle: NativeSamplerHandle;
+  readonly topLogprobs: number | null;
 
-  constructor(handle: NativeSamplerHandle) {
+  constructor(handle: NativeSamplerHandle, topLogprobs: number | null) {
     this.handle = handle;
+    this.topLogprobs = topLogprobs;
   }
 
   /** It is a few hundred bytes, and goes with this object. */
   dispose(): void {}
+}
+
+/** A grammar compiled for the session, and what it was compiled with. */
+interface CompiledGrammar {
+  readonly handle: NativeGrammarHandle;
+  readonly preservedTokens: readonly string[];
 }
 
 export class NativeDecoder implements Decoder {
@@ -30,6 +48,7 @@ export class NativeDecoder implements Decoder {
   readonly states: SequenceStates | null;
   readonly #addon: NativeExports;
   readonly #session: NativeSession;
+  readonly #grammars = new WeakMap<Grammar, CompiledGrammar>();
   #threads: number;
 
   /** Throws where the context is not as the addon was built for. */
@@ -51,12 +70,21 @@ export class NativeDecoder implements Decoder {
     };
   }
 
-  createSampler(settings: SamplerSettings, prompt: readonly number[]): StreamSampler {
-    const history = Int32Array.from(penaltyHistory(settings, prompt));
-    return new NativeSampler(new this.#addon.Sampler(this.#session, { ...settings, penaltyHistory: history }));
+  createSampler(options: SamplerOptions): StreamSampler {
+    const { settings, prompt, grammar, topLogprobs } = options;
+    const { logitBias, ...plain } = settings;
+    const handle = new this.#addon.Sampler(this.#session, {
+      ...plain,
+      biasedTokens: Int32Array.from(logitBias, ([token]) => this.#knownToken(token)),
+      addedLogits: Float32Array.from(logitBias, ([, bias]) => bias),
+      history: Int32Array.from(samplingHistory(settings, prompt)),
+      grammar: grammar === null ? null : this.#compiled(grammar, options.preservedTokens),
+      topLogprobs,
+    });
+    return new NativeSampler(handle, topLogprobs);
   }
 
-  async decode(streams: readonly PassStream[], { threads, passes }: PassOptions): Promise<number[][]> {
+  async decode(streams: readonly PassStream[], { threads, passes }: PassOptions): Promise<ChosenTokens[]> {
     if (threads !== this.#threads) {
       this.#session.setThreads(threads);
       this.#threads = threads;
@@ -71,8 +99,10 @@ export class NativeDecoder implements Decoder {
       plan.set(tokens, at);
       at += tokens.length;
     }
-    const samplers = streams.map(({ sampler }) => (sampler instanceof NativeSampler ? sampler.handle : null));
-    return chosenTokens(await this.#session.decode(plan, samplers, passes), streams.length);
+    const samplers = streams.map(({ sampler }) => (sampler instanceof NativeSampler ? sampler : null));
+    const handles = samplers.map((sampler) => sampler?.handle ?? null);
+    const answer = new AnswerReader(await this.#session.decode(plan, handles, passes));
+    return samplers.map((sampler) => answer.stream(sampler?.topLogprobs ?? null));
   }
 
   abort(): void {
@@ -94,15 +124,69 @@ export class NativeDecoder implements Decoder {
   close(): void {
     this.#session.close();
   }
+
+  #compiled(grammar: Grammar, preservedTokens: readonly string[]): NativeGrammarHandle {
+    const known = this.#grammars.get(grammar);
+    if (known !== undefined && isSame(known.preservedTokens, preservedTokens)) return known.handle;
+    const handle = new this.#addon.Grammar(this.#session, grammar.elements, preservedTokens);
+    this.#grammars.set(grammar, { handle, preservedTokens });
+    return handle;
+  }
+
+  #knownToken(token: Token): Token {
+    const { vocabularySize } = this.#session;
+    if (Number.isInteger(token) && token >= 0 && token < vocabularySize) return token;
+    throw unknownBiasedToken(vocabularySize, token);
+  }
 }
 
-/** Tokens that follow in an answer of `decode`, by stream. */
-function chosenTokens(answer: Int32Array, streams: number): number[][] {
-  let at = 0;
-  return Array.from({ length: streams }, () => {
-    const count = answer[at] ?? 0;
-    const tokens = Array.from(answer.subarray(at + 1, at + 1 + count));
-    at += 1 + count;
-    return tokens;
-  });
+function isSame(left: readonly string[], right: readonly string[]): boolean {
+  return left === right || (left.length === right.length && left.every((text, index) => text === right[index]));
+}
+
+/** Of numbers below 0 in place of a token, but for -1. */
+const failures: Readonly<Record<number, string>> = {
+  [-2]: "The grammar is too ambiguous: the text so far can be read in more ways than can be kept in mind.",
+  [-3]: "The text cannot go on: the grammar allows none of this model's tokens here.",
+};
+
+/** Goes through an answer of `decode`, stream by stream. */
+class AnswerReader {
+  readonly #values: Int32Array;
+  readonly #floats: Float32Array;
+  #at = 0;
+
+  constructor(values: Int32Array) {
+    this.#values = values;
+    this.#floats = new Float32Array(values.buffer, values.byteOffset, values.length);
+  }
+
+  stream(topLogprobs: number | null): ChosenTokens {
+    const count = this.#next();
+    const tokens = Array.from(this.#values.subarray(this.#at, this.#at + count));
+    this.#at += count;
+    const failure = failures[tokens.at(-1) ?? 0];
+    if (failure !== undefined) tokens.pop();
+    const logprobs =
+      topLogprobs === null
+        ? null
+        : tokens.filter((token) => token >= 0).map((token) => this.#logprobs(token, topLogprobs));
+    return { tokens, logprobs, failure: failure === undefined ? null : new Error(failure) };
+  }
+
+  #logprobs(token: Token, count: number): ChosenTokenLogprobs {
+    const logprob = this.#floats[this.#at] ?? 0;
+    const ids = this.#at + 1;
+    const top: TokenLogprob[] = [];
+    for (let index = ids; index < ids + count; index++) {
+      const id = this.#values[index] ?? -1;
+      if (id >= 0) top.push({ token: id, logprob: this.#floats[index + count] ?? 0 });
+    }
+    this.#at += 1 + 2 * count;
+    return { token, logprob, top };
+  }
+
+  #next(): number {
+    return this.#values[this.#at++] ?? 0;
+  }
 }

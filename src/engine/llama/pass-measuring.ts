@@ -19,10 +19,14 @@ export async function measurePasses(
   { kind, threads, tokens, sequenceId, token }: MeasuredPasses,
 ): Promise<MeasuredTime> {
   // Without one the output layer would not be computed: of a small model that is a quarter of the work.
-  const sampler = decoder.createSampler(
-    samplerSettings({ temperature: 0 }, () => 0),
-    [],
-  );
+  const settings = samplerSettings({ temperature: 0 }, () => 0);
+  const sampler = decoder.createSampler({
+    settings,
+    prompt: [],
+    grammar: null,
+    preservedTokens: [],
+    topLogprobs: null,
+  });
   const largest = kind === "decode" ? 1 : chunkTokens;
   try {
     const startMs = performance.now();

@@ -2,23 +2,19 @@
 // the template wrote and which a user typed. A mark is one private-use character that the conversation does not use.
 import { codePointLength, isBarrable, type SpecialTokens } from "./prompt-special-tokens.ts";
 
-/** A private-use character that stands in none of the texts. */
-export function unusedMark(texts: readonly string[]): string {
-  const used = new Set(texts.flatMap((text) => text.match(/\p{Co}/gu) ?? []));
+/** A private-use character that is none of the used ones. */
+export function unusedMark(used: ReadonlySet<string>): string {
   for (let codePoint = 0xe000; ; codePoint += codePoint === 0xf8ff ? 0xf0000 - 0xf8ff : 1) {
     const mark = String.fromCodePoint(codePoint);
     if (!used.has(mark)) return mark;
   }
 }
 
-/** Marks wherever a special token could begin in a text, and the text's own beginning. */
+/** Marks wherever a special token could begin in a text, and the text's own beginning; nothing where none could. */
 export function markEverything(text: string, specials: SpecialTokens, mark: string): string {
+  if (specials.isInert(text)) return text;
   const start = text.search(/\S/u);
-  if (start === -1) return text;
-  let marked = text.slice(0, start) + mark;
-  for (const character of text.slice(start))
-    marked += specials.firstCharacters.has(character) ? character + mark : character;
-  return marked;
+  return start === -1 ? text : text.slice(0, start) + mark + specials.marked(text.slice(start), mark);
 }
 
 /** Marks only what a whole special token looks like. */

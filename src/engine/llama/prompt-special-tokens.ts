@@ -34,16 +34,28 @@ interface TrieNode {
 export class SpecialTokens {
   readonly #root: TrieNode = { next: new Map(), ending: [] };
   readonly #byLength: readonly SpecialToken[];
-  /** The first characters of the texts that must not be typed. */
-  readonly firstCharacters: ReadonlySet<string>;
+  /** One of the first characters of the texts that must not be typed; null where there is none. */
+  readonly #firstCharacter: RegExp | null;
+  /** One of their first or last characters. */
+  readonly #border: RegExp | null;
+  /** Those texts in lower case, the words in them, and the length of the longest. */
+  readonly #barrable: { readonly joined: string; readonly longest: number; readonly words: ReadonlySet<string> };
+  readonly #inertTexts = new Map<string, boolean>();
 
   constructor(specials: readonly SpecialToken[]) {
     const byteLength = new Map(specials.map((special) => [special, Buffer.byteLength(special.text)]));
     const lengthOf = (special: SpecialToken) => byteLength.get(special) ?? 0;
     this.#byLength = [...specials].sort((one, other) => lengthOf(other) - lengthOf(one));
-    this.firstCharacters = new Set(
-      specials.filter(isBarrable).map(({ text }) => String.fromCodePoint(text.codePointAt(0) ?? 0)),
-    );
+    const barrable = specials.filter(isBarrable).map(({ text }) => text);
+    const firsts = barrable.map((text) => Array.from(text)[0] ?? "");
+    this.#firstCharacter = oneOf(firsts, "gu");
+    this.#border = oneOf([...firsts, ...barrable.map((text) => Array.from(text).at(-1) ?? "")], "u");
+    const lowered = barrable.map((text) => text.toLowerCase());
+    this.#barrable = {
+      joined: lowered.join("\n"),
+      longest: barrable.reduce((longest, { length }) => Math.max(longest, length), 0),
+      words: new Set(lowered.flatMap((text) => text.match(/\w+/gu) ?? [])),
+    };
     for (const special of this.#byLength) {
       let node = this.#root;
       for (let index = 0; index < special.text.length; index += 1) {
@@ -54,6 +66,30 @@ export class SpecialTokens {
       }
       node.ending.push(special);
     }
+  }
+
+  /** The text with a mark after each character that could begin a text that must not be typed. */
+  marked(text: string, mark: string): string {
+    return this.#firstCharacter === null ? text : text.replace(this.#firstCharacter, `$&${mark}`);
+  }
+
+  /**
+   * Whether nothing in this text can be part of a text that must not be typed, whatever a template writes before and
+   * behind it: none begins in it, none ends in it, and it is no inner part of one.
+   */
+  isInert(text: string): boolean {
+    const { joined, longest, words } = this.#barrable;
+    if (schemaWords.has(text)) return !words.has(text.toLowerCase());
+    if (this.#border !== null && this.#border.test(text)) return false;
+    const inner = text.trim();
+    if (inner === "" || inner.length > longest) return true;
+    let isInert = this.#inertTexts.get(inner);
+    if (isInert === undefined) {
+      isInert = !joined.includes(inner.toLowerCase());
+      if (this.#inertTexts.size >= maxRememberedTexts) this.#inertTexts.clear();
+      this.#inertTexts.set(inner, isInert);
+    }
+    return isInert;
   }
 
   /** Every occurrence of every special token, overlapping ones too, ascending by start. */
@@ -105,6 +141,24 @@ export class SpecialTokens {
       breaks,
     );
   }
+}
+
+const maxRememberedTexts = 4096;
+
+/** What templates look for in a JSON Schema. */
+const schemaWords: ReadonlySet<string> = new Set(
+  (
+    "$defs $ref $schema additionalProperties allOf anyOf any array boolean bool const date default definitions " +
+    "dict description enum examples exclusiveMaximum exclusiveMinimum false float format int integer items list " +
+    "maxItems maxLength maximum minItems minLength minimum multipleOf not null nullable number object oneOf pattern " +
+    "prefixItems properties required return returns str string title true type uniqueItems"
+  ).split(" "),
+);
+
+function oneOf(characters: readonly string[], flags: string): RegExp | null {
+  const distinct = [...new Set(characters.filter((character) => character !== ""))];
+  if (distinct.length === 0) return null;
+  return new RegExp(`[${distinct.map((character) => character.replace(/[\\\]^-]/u, "\\$&")).join("")}]`, flags);
 }
 
 /** Whether a user's text must never become this token. */

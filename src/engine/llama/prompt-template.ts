@@ -1,8 +1,9 @@
 // A model's chat template: messages in, prompt text out, with the same adjustments around the Jinja program as
 // llama-server makes (common/chat.cpp of the llama.cpp that node-llama-cpp carries). Pure but for the engine given.
 import { invalidRequest, messageOf, PublicError } from "../../core/errors.ts";
-import type { ChatMessage, RenderOptions } from "../engine.ts";
-import { familyOpening } from "./prompt-openings.ts";
+import type { ChatMessage, RenderOptions, TemplateFacts } from "../engine.ts";
+import { type TemplateInput, templateInput } from "./prompt-conversation.ts";
+import { keepReasoning, type TemplateTraits, traitsOf } from "./prompt-probes.ts";
 
 /** A compiled Jinja template. */
 export interface JinjaProgram {
@@ -11,7 +12,7 @@ export interface JinjaProgram {
 }
 
 export interface ChatTemplateParts {
-  /** Null: the file has none, ChatML is used. */
+  /** Null or "": the file has none, ChatML is used. */
   readonly source: string | null;
   readonly compile: (source: string) => JinjaProgram;
   /** The text of the tokens; "" where the vocabulary has none. */
@@ -24,16 +25,26 @@ export interface ChatTemplateParts {
   readonly today: () => Date;
 }
 
+/** The part of `RenderOptions` that a template is told. */
+export type TemplateSwitches = Pick<RenderOptions, "addGenerationPrompt" | "thinks" | "reasoningEffort">;
+
+export interface RenderedText {
+  readonly text: string;
+  /** What opened the assistant's turn where an assistant's message is continued, up to that message's text; else null. */
+  readonly opening: string | null;
+}
+
 export class ChatTemplate {
   readonly #parts: ChatTemplateParts;
   readonly #source: string;
   readonly #program: JinjaProgram | { readonly error: string };
   // Learnt by rendering probes, at the first prompt.
   #traits: TemplateTraits | undefined;
+  readonly #generationPrompts = new Map<string, string>();
 
   constructor(parts: ChatTemplateParts) {
-    this.#parts = parts;
-    this.#source = withoutContentChecks(parts.source === null || parts.source === "" ? chatMl : parts.source);
+    this.#parts = parts.source === "" ? { ...parts, source: null } : parts;
+    this.#source = withoutContentChecks(this.#parts.source ?? chatMl);
     try {
       this.#program = parts.compile(this.#source);
     } catch (error) {
@@ -41,27 +52,99 @@ export class ChatTemplate {
     }
   }
 
-  /** Throws a PublicError: 400 where the template refuses the conversation, 500 where it is no valid template. */
-  render(messages: readonly ChatMessage[], options: RenderOptions): string {
-    const program = this.#compiled();
-    const traits = (this.#traits ??= traitsOf(program, this.#source));
-    const last = messages.at(-1);
-    if (options.addGenerationPrompt || last?.role !== "assistant") {
-      return this.#run(program, traits, messages, options.addGenerationPrompt);
-    }
-    if (messages.at(-2)?.role === "assistant") {
+  /** Never throws: a template that does not compile knows nothing. */
+  get facts(): TemplateFacts {
+    if ("render" in this.#program) return this.#learnt(this.#program).facts;
+    const { source } = this.#parts;
+    return { source, takesTools: false, takesToolMessages: false, thinking: null, switchesThinking: false };
+  }
+
+  /** The conversation in the form that `render` takes. Throws a PublicError: 400, or 500 where this is no valid template. */
+  input(messages: readonly ChatMessage[], options: RenderOptions): TemplateInput {
+    const continuesLast = !options.addGenerationPrompt && messages.at(-1)?.role === "assistant";
+    if (continuesLast && messages.at(-2)?.role === "assistant") {
       throw invalidRequest(
         "Two assistant messages at the end cannot be continued; at most one is allowed.",
         "messages",
       );
     }
-    const history = messages.slice(0, -1);
-    const prompt = this.#run(program, traits, history, false);
-    const { content } = trimmed(last, traits);
-    if (content === "") return prompt;
-    const opening =
-      familyOpening(this.#source) ?? derivedOpening(prompt, this.#run(program, traits, history, true), traits);
-    return prompt + opening + content;
+    if (continuesLast && (messages.at(-1)?.toolCalls ?? []).length > 0) {
+      throw invalidRequest("An assistant message with tool calls cannot be continued.", "messages");
+    }
+    return templateInput(messages, options.tools, continuesLast, this.#learnt(this.#compiled()));
+  }
+
+  /** Throws a PublicError: 400 where the template refuses the conversation, 500 where it is no valid template. */
+  render(input: TemplateInput, switches: TemplateSwitches): RenderedText {
+    const program = this.#compiled();
+    const traits = this.#learnt(program);
+    const { turn, turnAfter } = traits.family ?? {};
+    const text = this.#run(program, traits, input, switches, input.continued === null && switches.addGenerationPrompt);
+    if (input.continued === null) {
+      const isOpened = !switches.addGenerationPrompt || turnAfter === undefined || !text.endsWith(turnAfter);
+      return { text: isOpened ? text : text + (turn ?? ""), opening: null };
+    }
+    const { content, reasoning } = input.continued;
+    if (content === "" && reasoning === "") return { text, opening: "" };
+    const opening = this.#opening(input, switches, text, traits) + answerOpening(traits, content);
+    return { text: text + opening + content, opening };
+  }
+
+  /**
+   * The end of a rendered text that opens the assistant's turn: what the template adds for `add_generation_prompt`. It
+   * hardly ever depends on the conversation, so it is remembered and looked for before the template is asked again.
+   */
+  generationPrompt(input: TemplateInput, switches: TemplateSwitches, text: string): string {
+    const program = this.#compiled();
+    const traits = this.#learnt(program);
+    const { turn, turnAfter } = traits.family ?? {};
+    if (turn !== null && turn !== undefined && turnAfter !== undefined && text.endsWith(turnAfter + turn)) return turn;
+    const { thinks, reasoningEffort = "" } = switches;
+    const key = JSON.stringify([thinks, reasoningEffort, input.tools === null, input.messages.at(-1)?.["role"]]);
+    const remembered = this.#generationPrompts.get(key);
+    if (remembered !== undefined && remembered !== "" && text.endsWith(remembered)) return remembered;
+    const added = this.#addedByTemplate(program, traits, input, switches, text);
+    if (this.#generationPrompts.size >= maxGenerationPrompts) this.#generationPrompts.clear();
+    this.#generationPrompts.set(key, added);
+    return added;
+  }
+
+  #addedByTemplate(
+    program: JinjaProgram,
+    traits: TemplateTraits,
+    input: TemplateInput,
+    switches: TemplateSwitches,
+    text: string,
+  ): string {
+    const without = this.#run(program, traits, input, switches, false);
+    let shared = 0;
+    while (shared < without.length && without[shared] === text[shared]) shared += 1;
+    return text.slice(shared);
+  }
+
+  // What opens an answer that goes on, up to its reasoning or, where there is none, up to what ends it.
+  #opening(input: TemplateInput, switches: TemplateSwitches, text: string, traits: TemplateTraits): string {
+    const { family, thinking } = traits;
+    const { reasoning = "" } = input.continued ?? {};
+    const added = () => {
+      const program = this.#compiled();
+      const opened = this.#run(program, traits, input, switches, true);
+      return this.#addedByTemplate(program, traits, input, switches, opened);
+    };
+    if (family !== null) {
+      const isOpen = family.turnAfter !== undefined && !text.endsWith(family.turnAfter);
+      const turn = isOpen ? "" : (family.turn ?? added());
+      const omitsStart = family.thinking?.omittedWithoutReasoning === true && reasoning === "";
+      return family.thinking === null || omitsStart ? turn : turn + family.thinking.start + reasoning;
+    }
+    const turn = added();
+    if (thinking === null) return turn;
+    const start = turn.indexOf(thinking.start.trimEnd());
+    return (start === -1 ? turn : turn.slice(0, start)) + thinking.start + reasoning;
+  }
+
+  #learnt(program: JinjaProgram): TemplateTraits {
+    return (this.#traits ??= traitsOf((variables) => program.render(variables), this.#source, this.#parts.source));
   }
 
   #compiled(): JinjaProgram {
@@ -77,7 +160,8 @@ export class ChatTemplate {
   #run(
     program: JinjaProgram,
     traits: TemplateTraits,
-    messages: readonly ChatMessage[],
+    { messages, tools }: TemplateInput,
+    { thinks, reasoningEffort }: TemplateSwitches,
     addGenerationPrompt: boolean,
   ): string {
     const { bosText, eosText, addsBos, addsEos, today } = this.#parts;
@@ -85,11 +169,15 @@ export class ChatTemplate {
     let text: string;
     try {
       text = program.render({
-        messages: adjusted(messages, traits),
+        messages,
+        ...(tools === null ? {} : { tools }),
         bos_token: bosText,
         eos_token: eosText,
-        enable_thinking: traits.thinks,
+        enable_thinking: thinks ?? traits.thinks,
         ...keepReasoning,
+        ...(reasoningEffort === undefined || reasoningEffort === ""
+          ? {}
+          : { reasoning_effort: reasoningEffort, reasoning_strength: reasoningEffort }),
         datetime: `${month} ${day} ${year}`,
         date_string: `${day} ${month} ${year}`,
         ...(addGenerationPrompt ? { add_generation_prompt: true } : {}),
@@ -103,96 +191,14 @@ export class ChatTemplate {
   }
 }
 
-interface TemplateTraits {
-  /** The template takes a message's content as a list of parts only. */
-  readonly needsTypedContent: boolean;
-  readonly supportsSystemRole: boolean;
-  /** Message texts lose the white space around them (StepFun: it drives that model into loops). */
-  readonly trims: boolean;
-  /** Thinking can be switched, and is on. */
-  readonly thinks: boolean;
-  /** What encloses the reasoning in an assistant's message. */
-  readonly thinking?: { readonly start: string; readonly end: string };
-}
+/** Switches differ by few: effort is a word of the caller's. */
+const maxGenerationPrompts = 64;
 
-function traitsOf(program: JinjaProgram, source: string): TemplateTraits {
-  const probe = (messages: readonly object[], more: object = {}): string => {
-    try {
-      return program.render({
-        messages,
-        tools: [],
-        bos_token: "",
-        eos_token: "",
-        add_generation_prompt: true,
-        ...more,
-      });
-    } catch {
-      return "";
-    }
-  };
-  const question = { role: "user", content: "STRING_MARKER" };
-  const asParts = probe([{ role: "user", content: [{ type: "text", text: question.content }] }]);
-  const withSystem = (content: string) => probe([{ role: "system", content }, question]);
-  const answer = { role: "assistant", content: "Answer", reasoning_content: "REASONING_MARKER" };
-  const answered = probe([question, answer], { add_generation_prompt: undefined, enable_thinking: true });
-  const tags = /((?:<[^<>]*>|\[[^[\]]*\])\s*)REASONING_MARKER(\s*(?:<[^>]*>|\[[^\]]*\])\s*)/u.exec(answered);
-  const thinking = tags === null ? undefined : { start: tags[1] ?? "", end: tags[2] ?? "" };
-  const switched = [true, false].map((thinks) => probe([question], { enable_thinking: thinks }));
-  return {
-    needsTypedContent: !probe([question]).includes(question.content) && asParts.includes(question.content),
-    supportsSystemRole: withSystem("System message") !== withSystem("Other system message"),
-    trims: source.includes("You have access to the following functions in JSONSchema format"),
-    thinks: thinking !== undefined || lastLine(switched[0] ?? "") !== lastLine(switched[1] ?? ""),
-    ...(thinking === undefined ? {} : { thinking }),
-  };
-}
-
-// Reasoning of earlier turns stays in the prompt, by whichever name a template calls this.
-const keepReasoning = {
-  preserve_reasoning: true,
-  preserve_thinking: true,
-  clear_thinking: false,
-  truncate_history_thinking: false,
-  drop_thinking: false,
-};
-
-function lastLine(text: string): string {
-  return text.trimEnd().slice(-32);
-}
-
-// What opens an assistant's answer that begins with visible text: the generation prompt, its thinking closed.
-function derivedOpening(withoutPrompt: string, withPrompt: string, traits: TemplateTraits): string {
-  let shared = 0;
-  while (shared < withoutPrompt.length && withoutPrompt[shared] === withPrompt[shared]) shared += 1;
-  const opening = withPrompt.slice(shared);
-  const { thinking } = traits;
-  if (thinking !== undefined) {
-    const start = opening.indexOf(thinking.start);
-    if (start !== -1) return opening.slice(0, start) + thinking.start + thinking.end;
-  }
-  const open = opening.search(/<think>\s*$/u);
-  if (open !== -1) return `${opening.slice(0, open)}<think></think>`;
-  return thinking === undefined ? opening : opening + thinking.start + thinking.end;
-}
-
-function adjusted(messages: readonly ChatMessage[], traits: TemplateTraits): object[] {
-  const [first, second] = messages;
-  let folded = messages;
-  if (!traits.supportsSystemRole && first?.role === "system") {
-    folded =
-      second === undefined ? [] : [{ ...second, content: `${first.content}\n${second.content}` }, ...messages.slice(2)];
-  }
-  return folded
-    .map((message) => trimmed(message, traits))
-    .map(({ role, content, name }) => ({
-      role,
-      content: traits.needsTypedContent ? [{ type: "text", text: content }] : content,
-      ...(name === undefined || name === "" ? {} : { name }),
-    }));
-}
-
-function trimmed(message: ChatMessage, traits: TemplateTraits): ChatMessage {
-  return traits.trims ? { ...message, content: message.content.replace(/^[ \t-\r]+|[ \t-\r]+$/gu, "") } : message;
+// Reasoning alone goes on as reasoning where the template knows it.
+function answerOpening({ family, thinking }: TemplateTraits, content: string): string {
+  if (family !== null && family.thinking === null) return family.answer ?? "";
+  if (content === "") return "";
+  return family?.thinking == null ? (thinking?.end ?? "") : family.thinking.end + family.thinking.answer;
 }
 
 const chatMl = `{%- for message in messages -%}

@@ -1,7 +1,7 @@
 // A model's vocabulary below node-llama-cpp's public types: tokens of raw text, the tokens' attributes and their bytes.
 // May import bindings.ts.
 import type { LlamaModel } from "node-llama-cpp";
-import type { Token } from "../engine.ts";
+import type { Token, VocabularyFacts } from "../engine.ts";
 import { type NativeModel, nativeModelOf } from "./bindings.ts";
 
 /** llama.cpp's `llama_vocab_type`. */
@@ -37,6 +37,10 @@ export class Vocabulary {
   readonly suffixTokens: readonly Token[];
   readonly addsBos: boolean;
   readonly addsEos: boolean;
+  /** These three: null where there is none. */
+  readonly bos: Token | null;
+  readonly eos: Token | null;
+  readonly separator: Token | null;
   /** The text of the BOS and EOS tokens; "" where there is none. */
   readonly bosText: string;
   readonly eosText: string;
@@ -59,6 +63,9 @@ export class Vocabulary {
     const isWordPiece = this.#type === vocabularyTypes.wpm;
     const hasFlags = this.#type <= vocabularyTypes.ugm && !isWordPiece;
     const separator = this.#native.sepToken();
+    this.bos = bos;
+    this.eos = eos;
+    this.separator = separator >= 0 ? separator : null;
     this.prefixTokens = bos !== null && (isWordPiece || (hasFlags && this.addsBos)) ? [bos] : [];
     this.suffixTokens = isWordPiece
       ? [separator].filter((token) => token >= 0)
@@ -70,6 +77,17 @@ export class Vocabulary {
   /** A space is put in front of each piece of raw text, and bytes that no token covers cost quadratic time. */
   get isSentencePiece(): boolean {
     return this.#type === vocabularyTypes.spm;
+  }
+
+  /** Token ids run from 0 to this, exclusive. */
+  get size(): number {
+    return this.#model.fileInfo.metadata.tokenizer?.ggml?.tokens?.length ?? 0;
+  }
+
+  /** The tokens around a text whose middle is to be filled in; null where one of them is missing. */
+  infillTokens(): VocabularyFacts["infill"] {
+    const { prefix, suffix, middle } = this.#model.tokens.infill;
+    return prefix === null || suffix === null || middle === null ? null : { prefix, suffix, middle };
   }
 
   *tokens(): Generator<Token> {

@@ -4,6 +4,7 @@ import type { LlamaContext, LlamaModel } from "node-llama-cpp";
 import { PublicError } from "../../core/errors.ts";
 import type {
   ChatMessage,
+  ChosenTokenLogprobs,
   GenerationEvent,
   GenerationRequest,
   MeasuredTime,
@@ -11,9 +12,11 @@ import type {
   ModelFileInfo,
   RenderedPrompt,
   RenderOptions,
+  TemplateFacts,
   TextModel,
   ThreadCounts,
   Token,
+  VocabularyFacts,
 } from "../engine.ts";
 import type { PromptCache } from "../prompt-cache/prompt-cache.ts";
 import type { ComputeTurn } from "./compute-turn.ts";
@@ -93,6 +96,22 @@ export class LlamaTextModel implements TextModel {
     return this.#renderer.tokenize(text, options);
   }
 
+  get template(): TemplateFacts {
+    return this.#renderer.facts;
+  }
+
+  get vocabulary(): VocabularyFacts {
+    return this.#renderer.vocabularyFacts;
+  }
+
+  tokenBytes(token: Token): Uint8Array {
+    return this.#renderer.tokenBytes(token);
+  }
+
+  detokenize(tokens: readonly Token[], options: { readonly special: boolean }): string {
+    return this.#renderer.detokenize(tokens, options);
+  }
+
   renderChat(messages: readonly ChatMessage[], options: RenderOptions): RenderedPrompt {
     return this.#renderer.renderChat(messages, options);
   }
@@ -106,9 +125,19 @@ export class LlamaTextModel implements TextModel {
     let generatedTokens = 0;
     let cachedTokens = 0;
     // Tokens whose text is held back: a character's first bytes.
-    const unsent: Token[] = [];
-    const detokenizer = new StreamingDetokenizer(model);
-    const sampler = decoder.createSampler(settings, promptTokens);
+    let unsent: Token[] = [];
+    let unsentLogprobs: ChosenTokenLogprobs[] = [];
+    const textEvent = (text: string): GenerationEvent => {
+      const logprobs = unsentLogprobs;
+      const tokens = unsent;
+      unsent = [];
+      if (request.topLogprobs === null) return { type: "text", text, tokens };
+      unsentLogprobs = [];
+      return { type: "text", text, tokens, logprobs };
+    };
+    const detokenizer = new StreamingDetokenizer(model, request.preservedTokens);
+    const { grammar, preservedTokens, topLogprobs } = request;
+    const sampler = decoder.createSampler({ settings, prompt: promptTokens, grammar, preservedTokens, topLogprobs });
     try {
       const stream = this.#loop.run(
         {
@@ -129,13 +158,15 @@ export class LlamaTextModel implements TextModel {
           case "token": {
             generatedTokens += 1;
             unsent.push(event.token);
+            if (event.logprobs !== undefined) unsentLogprobs.push(event.logprobs);
             const text = detokenizer.push(event.token);
-            if (text !== "") yield { type: "text", text, tokens: unsent.splice(0) };
+            if (text !== "") yield textEvent(text);
             break;
           }
           case "end": {
-            const rest = detokenizer.flush();
-            if (rest !== "") yield { type: "text", text: rest, tokens: unsent.splice(0) };
+            // Half a character is no text that a grammar knows.
+            const rest = grammar === null ? detokenizer.flush() : "";
+            if (rest !== "") yield textEvent(rest);
             const nowMs = performance.now();
             yield {
               type: "end",

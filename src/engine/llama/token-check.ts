@@ -1,6 +1,7 @@
-// Token ids that callers bring, checked before native code sees them: an id outside the vocabulary ends the process there.
+// Tokens that callers bring, checked before native code sees them: an id outside the vocabulary ends the process there, and
+// so do more tokens than a context was made for.
 // May import engine.ts and core/.
-import { invalidRequest } from "../../core/errors.ts";
+import { invalidRequest, PublicError } from "../../core/errors.ts";
 import type { Token } from "../engine.ts";
 
 /** Throws a PublicError (400) that names the first id outside 0 to `vocabularySize` - 1, as `field[index]`. */
@@ -12,4 +13,16 @@ export function checkTokens(tokens: readonly Token[], vocabularySize: number, fi
     `${field}[${bad}]`,
     "invalid_token",
   );
+}
+
+/** Throws a PublicError (400) for a text of no tokens, or of more than a context holds. */
+export function checkLength(tokens: readonly Token[], contextTokens: number, field: string): void {
+  if (tokens.length === 0) throw invalidRequest(`${field} holds no token; it must hold at least one.`, field);
+  if (tokens.length <= contextTokens) return;
+  throw new PublicError(`${field} has ${tokens.length} tokens, but this model takes at most ${contextTokens}.`, {
+    status: 400,
+    type: "exceed_context_size_error",
+    code: "context_length_exceeded",
+    param: field,
+  });
 }
