@@ -96,29 +96,18 @@ const sampling = z.object({
     .max(10)
     .optional()
     .meta({ description: "As in llama.cpp. Absent: 1, which is off." }),
-  repeat_last_n: z
-    .int()
-    .min(-1)
-    .max(1000000)
-    .optional()
-    .meta({
-      description:
-        "Tokens that the three penalties look back on; 0 turns them off, -1 is the whole context. Absent: 64.",
-    }),
+  repeat_last_n: z.int().min(-1).max(1000000).optional().meta({
+    description: "Tokens that the three penalties look back on; 0 turns them off, -1 is the whole context. Absent: 64.",
+  }),
   typical_p: z
     .number()
     .min(0)
     .max(1)
     .optional()
     .meta({ description: "Locally typical sampling; 1 is off. Absent: 1." }),
-  top_n_sigma: z
-    .number()
-    .min(-1)
-    .max(100)
-    .optional()
-    .meta({
-      description: "Keeps tokens within so many standard deviations of the best logit; below 0 is off. Absent: -1.",
-    }),
+  top_n_sigma: z.number().min(-1).max(100).optional().meta({
+    description: "Keeps tokens within so many standard deviations of the best logit; below 0 is off. Absent: -1.",
+  }),
   xtc_probability: z
     .number()
     .min(0)

@@ -302,3 +302,26 @@ describe("tokens", () => {
     });
   });
 });
+
+describe("a template that looks for tools in the system message, as Phi-4-mini's does", () => {
+  const chatTemplate = [
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}",
+    "{% if message['role'] == 'system' and 'tools' in message and message['tools'] is not none %}<|tool|>{{ message['tools'] }}<|/tool|>{% endif %}",
+    "<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+  ].join("");
+  const tool = { name: "weather", description: "Now.", parameters: { type: "object" } };
+  const written = '[{"name":"weather","description":"Now.","parameters":{"type":"object"}}]';
+
+  it("finds them there, in a message of their own where there is none", () => {
+    const renderer = new PromptRenderer(qwen, { chatTemplate });
+    expect(renderer.facts).toMatchObject({ takesTools: true, takesToolMessages: false });
+    expect(renderer.renderChat([user("Hi")], { ...open, tools: [tool] }).text).toBe(
+      `<|system|><|tool|>${written}<|/tool|><|end|><|user|>Hi<|end|><|assistant|>`,
+    );
+    const system = { role: "system" as const, content: "Be brief." };
+    expect(renderer.renderChat([system, user("Hi")], { ...open, tools: [tool] }).text).toContain(
+      `<|system|>Be brief.<|tool|>${written}<|/tool|><|end|>`,
+    );
+    expect(renderer.renderChat([user("Hi")], open).text).toBe("<|user|>Hi<|end|><|assistant|>");
+  });
+});

@@ -25,8 +25,8 @@ const answers = await record(peerOptions);
 // processor to the next: such a scenario needs another seed, or fewer tokens.
 const others = await record([...peerOptions, "-b", "5"]);
 for (const again of [answers.cached, answers.together, others.fresh, others.cached, others.together]) {
-  for (const { name } of scenarios) {
-    const [first, second] = [answers.fresh[name], again[name]].map((outcome) => JSON.stringify(outcome?.texts));
+  for (const [name, outcome] of Object.entries(again)) {
+    const [first, second] = [answers.fresh[name], outcome].map((each) => JSON.stringify(each?.texts));
     if (first !== second) throw new Error(`"${name}" depends on the last digits:\n${first}\n${second}`);
   }
 }
@@ -53,11 +53,11 @@ async function record(options: readonly string[]): Promise<Record<"fresh" | "cac
       outcomes.fresh[scenario.name] = await outcomeOf(await ask(baseUrl, scenario));
       outcomes.cached[scenario.name] = await outcomeOf(await ask(baseUrl, scenario));
     }
-    await Promise.all(
-      scenarios.map(async (scenario) => {
-        outcomes.together[scenario.name] = await outcomeOf(await ask(baseUrl, scenario));
-      }),
-    );
+    const left = scenarios.values();
+    const client = async (): Promise<void> => {
+      for (const scenario of left) outcomes.together[scenario.name] = await outcomeOf(await ask(baseUrl, scenario));
+    };
+    await Promise.all(Array.from({ length: 6 }, client));
     return outcomes;
   });
 }
@@ -79,13 +79,14 @@ async function withPeer<Result>(
   });
   const ended = once(peer, "close");
   try {
-    for await (const line of createInterface({ input: peer.stderr })) {
-      const [, baseUrl] = /listening on (http:\/\/\S+)/.exec(line) ?? [];
-      if (baseUrl === undefined) continue;
-      peer.stderr.resume();
-      return await use(baseUrl);
-    }
-    throw new Error("llama-server ended before it listened");
+    const baseUrl = await new Promise<string>((resolve, reject) => {
+      createInterface({ input: peer.stderr }).on("line", (line) => {
+        const [, found] = /listening on (http:\/\/\S+)/.exec(line) ?? [];
+        if (found !== undefined) resolve(found);
+      });
+      peer.once("close", () => reject(new Error("llama-server ended before it listened")));
+    });
+    return await use(baseUrl);
   } finally {
     peer.kill("SIGKILL");
     await ended;

@@ -33,7 +33,8 @@ export function traitsOf(program: Render, source: string, published: string | nu
   const thinking = probe.thinking();
   const [on, off] = [true, false].map((thinks) => probe.render([question], { enable_thinking: thinks }) ?? "");
   const calls = probe.calls();
-  const takesToolsInSystem = probe.takesToolsInSystem();
+  const takesTools = probe.takesTools();
+  const takesToolsInSystem = !takesTools && probe.takesToolsInSystem();
   const found = thinking ?? tagsOfSource(source, on ?? "", off ?? "");
   // Laguna's models do not write the white space that its template does.
   const tags = found !== null && source.includes("laguna_glm_thinking") ? trimmed(found) : found;
@@ -51,7 +52,7 @@ export function traitsOf(program: Render, source: string, published: string | nu
     thinking: tags,
     facts: {
       source: published,
-      takesTools: takesToolsInSystem || probe.takesTools(),
+      takesTools: takesTools || takesToolsInSystem,
       takesToolMessages: calls !== null,
       thinking: namedTags === null ? null : trimmed(namedTags),
       switchesThinking: on !== off,
