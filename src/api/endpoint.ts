@@ -50,6 +50,8 @@ export interface Endpoint<Body = unknown> {
   readonly method: "get" | "post" | "delete";
   /** With `{name}` for a path parameter, as OpenAPI writes it; one that ends the path may hold slashes. */
   readonly path: string;
+  /** Other paths by which clients know it; not in the documentation. */
+  readonly aliases?: readonly string[];
   readonly summary: string;
   readonly tag: string;
   /** Query parameters and what they do, for the documentation. */

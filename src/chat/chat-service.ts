@@ -13,7 +13,7 @@ import type {
   TextModel,
   Token,
 } from "../engine/engine.ts";
-import type { Expert } from "../experts/expert.ts";
+import type { Expert, Sampling } from "../experts/expert.ts";
 import type { AnswerFormat } from "../formats/answer-format.ts";
 import { answerFormat } from "../formats/answer-formats.ts";
 import { planConversation } from "../formats/conversation-plan.ts";
@@ -163,7 +163,8 @@ class PooledChatService implements ChatService {
     const known = keys.map((key) => this.#embeddings?.get(key));
     const unknown = inputs.flatMap((input, index) => {
       if (known[index] !== undefined) return [];
-      return [{ index, tokens: fittingTokens(model, input, { field: `input[${index}]`, truncates }) }];
+      const field = inputs.length === 1 ? "input" : `input[${index}]`;
+      return [{ index, tokens: fittingTokens(model, input, { field, truncates }) }];
     });
     const vectors =
       unknown.length === 0
@@ -231,7 +232,7 @@ class PooledChatService implements ChatService {
       ledger.leased(lease);
       const model = textModelOf(lease);
       const { tokens: promptTokens, format } = promptOf(model, expert);
-      const sampling = { ...expert.sampling, ...request.sampling };
+      const sampling = samplingOf(expert, request);
       const plan = { promptTokens, promptField, format, limits: request, sampling, thinkingBudgetTokens };
       yield* answerEvents(model, plan, { clock, ledger }, signal);
     } catch (error) {
@@ -243,6 +244,12 @@ class PooledChatService implements ChatService {
       lease?.release();
     }
   }
+}
+
+/** What the request leaves open is as the expert's configuration says. */
+function samplingOf(expert: Expert, { sampling: asked, choice = 0 }: GenerationLimits): Sampling {
+  const sampling = { ...expert.sampling, ...asked };
+  return sampling.seed === undefined ? sampling : { ...sampling, seed: (sampling.seed + choice) >>> 0 };
 }
 
 /** Of what never was a conversation. */

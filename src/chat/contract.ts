@@ -11,6 +11,8 @@ export interface GenerationLimits {
   /** The answer ends before the first of these; none of its text is sent. */
   readonly stop: readonly string[];
   readonly sampling: Sampling;
+  /** Which of several answers to the same question this is, from 0: added to the seed, or all would be the same. Absent: 0. */
+  readonly choice?: number;
   /** The answer's tokens come with their log probabilities, and with those of so many of the likeliest (0 to 20). Null: without. */
   readonly topLogprobs: number | null;
   /** Null: free text. */

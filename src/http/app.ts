@@ -58,7 +58,11 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   const app = new Hono<Env>({ strict: false });
   const refuseKey = createKeyCheck(server.apiKeys);
   const running = options.running ?? new Set<RunningRequest>();
-  const routes = options.dialects.flatMap((dialect) => dialect.endpoints.map((endpoint) => ({ endpoint, dialect })));
+  const routes = options.dialects.flatMap((dialect) =>
+    dialect.endpoints.flatMap((endpoint) =>
+      [endpoint.path, ...(endpoint.aliases ?? [])].map((path) => ({ endpoint: { ...endpoint, path }, dialect })),
+    ),
+  );
 
   app.use(async (context, next) => {
     const sent = context.req.header("x-request-id");

@@ -376,6 +376,7 @@ describe("what becomes of the parameters", () => {
       tools: null,
       output: null,
       reasoning: defaultReasoning,
+      choice: 0,
       topLogprobs: null,
       maxTokens: 5,
       stop: ["END"],
@@ -405,8 +406,11 @@ describe("what becomes of the parameters", () => {
       seed: -1,
     });
     expect(status).toBe(200);
-    expect(chat.chats[0]).toMatchObject({ maxTokens: null, stop: [], sampling: {} });
-    expect(chat.chats[0]?.sampling).toEqual({});
+    expect(chat.chats[0]).toMatchObject({ maxTokens: null, stop: [] });
+    // Drawn here, so that no seed of the expert's configuration takes its place.
+    expect(chat.chats[0]?.sampling).toEqual({ seed: expect.any(Number) });
+    await post(app, path, { ...hello, seed: -1 });
+    expect(chat.chats[1]?.sampling.seed).not.toBe(chat.chats[0]?.sampling.seed);
   });
 
   it("lets max_completion_tokens win, and takes up to 16 stops", async () => {

@@ -178,11 +178,11 @@ describe("several choices", () => {
       [2, "[b]"],
       [3, "[b]"],
     ]);
-    expect(chat.completions.map(({ prompt, sampling }) => [prompt, sampling.seed])).toEqual([
-      ["a", 2 ** 32 - 1],
-      ["a", 0],
-      ["b", 2 ** 32 - 1],
-      ["b", 0],
+    expect(chat.completions.map(({ prompt, sampling, choice }) => [prompt, sampling.seed, choice])).toEqual([
+      ["a", 2 ** 32 - 1, 0],
+      ["a", 2 ** 32 - 1, 1],
+      ["b", 2 ** 32 - 1, 0],
+      ["b", 2 ** 32 - 1, 1],
     ]);
     expect(body.usage).toMatchObject({ prompt_tokens: 20, completion_tokens: 24, total_tokens: 44 });
   });

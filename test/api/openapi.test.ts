@@ -48,8 +48,6 @@ describe("openapi.json", () => {
       "/metrics",
       "/openapi.json",
       "/props",
-      "/rerank",
-      "/reranking",
       "/slots",
       "/stats",
       "/tokenize",
@@ -61,7 +59,6 @@ describe("openapi.json", () => {
       "/v1/models",
       "/v1/models/{id}",
       "/v1/rerank",
-      "/v1/reranking",
       "/v1/responses",
       "/v1/responses/input_tokens",
     ]);
@@ -107,7 +104,7 @@ describe("openapi.json", () => {
     expect(security).toEqual([{ bearerKey: [] }, { headerKey: [] }]);
     expect(Object.keys(components.securitySchemes)).toEqual(["bearerKey", "headerKey"]);
     const open = Object.keys(paths).filter((path) => paths[path].get?.security?.length === 0);
-    expect(open).toEqual(["/health", "/health/live", "/health/ready"]);
+    expect(open).toEqual(["/health", "/health/live", "/health/ready", "/"]);
     expect(paths["/v1/models/{id}"].get.parameters).toMatchObject([{ name: "id", in: "path", required: true }]);
     expect(paths["/debug/models"].get.parameters).toMatchObject([{ name: "probe", in: "query" }]);
     expect(paths["/health"].get.responses["503"].content["application/json"].schema.required).toContain("problems");

@@ -76,6 +76,19 @@ describe("what is asked of the engine", () => {
     expect(engine.generationRequests[0]?.sampling).toEqual({ temperature: 0, topK: 5 });
   });
 
+  it("another seed for each of several answers, whoever gave the seed", async () => {
+    const { service, engine } = bench([expert("first", { sampling: { seed: 2 ** 32 - 1 } })]);
+    for (const changes of [{}, { choice: 0 }, { choice: 1 }, { choice: 2, sampling: { seed: 5 } }]) {
+      await collect(service.chat(ask("hello", changes), never));
+    }
+    const without = bench([expert("first")]);
+    await collect(without.service.chat(ask("hello", { choice: 3 }), never));
+    const seeds = [...engine.generationRequests, ...without.engine.generationRequests].map(
+      ({ sampling }) => sampling.seed,
+    );
+    expect(seeds).toEqual([2 ** 32 - 1, 2 ** 32 - 1, 0, 7, undefined]);
+  });
+
   it("the expert's system prompt, only where the request brings none", async () => {
     const seen: string[] = [];
     const reply = (prompt: string) => {

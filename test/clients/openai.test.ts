@@ -146,7 +146,7 @@ describe("chat.completions.create", () => {
       [2, "answer 2"],
     ]);
     expect(whole.usage).toMatchObject({ prompt_tokens: 10, completion_tokens: 18 });
-    expect(chat.chats.map(({ sampling }) => sampling.seed)).toEqual([5, 6, 7]);
+    expect(chat.chats.map(({ choice }) => choice)).toEqual([0, 1, 2]);
     count = 0;
     const final = await client.chat.completions.stream({ model, messages, n: 3 }).finalChatCompletion();
     expect(final.choices.map((choice) => choice.message.content)).toEqual(["answer 0", "answer 1", "answer 2"]);

@@ -94,10 +94,8 @@ const completions: Readonly<Record<string, Record<string, unknown>>> = {
     dry_multiplier: 1,
     dry_base: 3,
     dry_allowed_length: 1,
-    ...{
-      dry_penalty_last_n: 200,
-      dry_sequence_breakers: [".", ","],
-    },
+    dry_penalty_last_n: 200,
+    dry_sequence_breakers: [".", ","],
   },
   "with DRY and a seed": { prompt: lily, max_tokens: 64, seed: 3, dry_multiplier: 1, dry_penalty_last_n: 128 },
   "with XTC": { prompt: once, max_tokens: 48, seed: 5, xtc_probability: 0.6, xtc_threshold: 0.08 },
@@ -262,10 +260,8 @@ const chats: Readonly<Record<string, Record<string, unknown>>> = {
     top_k: 5,
     logprobs: true,
     top_logprobs: 4,
-    ...{
-      logit_bias: { 436: -100 },
-      repeat_penalty: 1.3,
-    },
+    logit_bias: { 436: -100 },
+    repeat_penalty: 1.3,
   },
   "with log probabilities by a grammar": {
     messages: best,

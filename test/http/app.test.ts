@@ -30,8 +30,13 @@ describe("API keys", () => {
     expect((await get(app, path)).status).toBe(200);
   });
 
+  it("leave open what this service is, and no more", async () => {
+    expect(Object.keys((await get(app, "/")).body)).toEqual(["service", "version", "endpoints"]);
+    const { body } = await get(app, "/", { "x-api-key": "first-key" });
+    expect(body).toMatchObject({ engine: expect.any(String), experts: expect.arrayContaining(["phi4_fast"]) });
+  });
+
   it.each([
-    "/",
     "/experts",
     "/stats",
     "/metrics",
@@ -144,7 +149,7 @@ describe("the request id", () => {
 describe("paths", () => {
   it.each([
     ["/v1/chat/completion", "/v1/chat/completions"],
-    ["/chat/completions", "/v1/chat/completions"],
+    ["/v2/chat/completions", "/v1/chat/completions"],
     ["/v1/v1/models", "/v1/models"],
     ["/V1/Models", "/v1/models"],
     ["/heatlh", "/health"],
@@ -381,6 +386,13 @@ describe("errors", () => {
     expect(await response.text()).toBe("");
     expect(lines.filter(({ level }) => level === "error")).toEqual([]);
     expect(lines.at(-1)?.fields).toMatchObject({ outcome: "left", path: chatPath });
+  });
+
+  it("are the same at every path of an endpoint", async () => {
+    const app = fakeHttp();
+    for (const path of ["/v1/chat/completions", "/chat/completions", "/v1/rerank", "/reranking"]) {
+      expect((await post(app, path, {})).status, path).toBe(400);
+    }
   });
 
   it("are written in the dialect's own form", async () => {

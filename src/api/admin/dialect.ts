@@ -16,8 +16,8 @@ const metricsType = "text/plain; version=0.0.4; charset=utf-8";
 export const serviceResponse = z.object({
   service: z.string(),
   version: z.string(),
-  engine: z.string(),
-  experts: z.array(z.string()),
+  engine: z.string().optional().describe("For those with a key alone, where keys are configured; the experts too."),
+  experts: z.array(z.string()).optional(),
   endpoints: z.array(z.string()),
 });
 
@@ -46,6 +46,8 @@ export function adminDialect(services: Services, endpointsElsewhere: readonly En
     tag: "Administration",
     response: serviceResponse,
     textType: "text/plain",
+    // Platforms ask it whether the service is up, and Ollama's clients whether it is one of theirs.
+    public: true,
     handle: (call) =>
       isOllamaClient(call)
         ? { kind: "text", contentType: "text/plain; charset=utf-8", body: "Ollama is running" }
@@ -54,8 +56,9 @@ export function adminDialect(services: Services, endpointsElsewhere: readonly En
             body: {
               service: "gguf-experts",
               version: services.version,
-              engine: services.engine.name,
-              experts: services.experts().map((expert) => expert.id),
+              ...(call.authorised
+                ? { engine: services.engine.name, experts: services.experts().map((expert) => expert.id) }
+                : {}),
               endpoints: all.map((endpoint) => `${endpoint.method.toUpperCase()} ${endpoint.path}`),
             },
           },

@@ -10,7 +10,6 @@ import { chatAnswer } from "./chat-answer.ts";
 import { ChatChoiceChunks, chatUsageChunk, PromptProgress } from "./chat-chunks.ts";
 import { chatBody, toChatQuestion, type ChatBody } from "./chat-request.ts";
 import { readAnswers, startAnswers, type Answers } from "./choices.ts";
-import { samplingOfChoice } from "./parameters.ts";
 import { chatCompletion, chatCompletionChunk } from "./responses.ts";
 import { choicesTimings } from "./usage.ts";
 import { answerHeaders, modelErrors } from "../common/model-answer.ts";
@@ -21,6 +20,7 @@ export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
   return {
     method: "post",
     path: "/v1/chat/completions",
+    aliases: ["/chat/completions"],
     summary: "Answer a conversation, streamed or whole; without `model` the router picks the expert",
     tag: "OpenAI",
     body: chatBody,
@@ -33,9 +33,8 @@ export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
       const answers = await startAnswers({
         count: choices,
         start: (index, expertId, answerSignal) => {
-          const sampling = samplingOfChoice(request.sampling, index);
           const named = expertId === null ? {} : { model: expertId, forceRouting: false };
-          return services.chat.chat({ ...request, ...named, sampling }, answerSignal);
+          return services.chat.chat({ ...request, ...named, choice: index }, answerSignal);
         },
         parallel: (expertId) => services.resolveModel(expertId)?.parallel ?? 1,
         signal,

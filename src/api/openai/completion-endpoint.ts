@@ -15,7 +15,6 @@ import {
   type CompletionBody,
   type CompletionQuestion,
 } from "./completion-request.ts";
-import { samplingOfChoice } from "./parameters.ts";
 import { completion, completionChunk } from "./responses.ts";
 import { choicesTimings } from "./usage.ts";
 import { answerHeaders, modelErrors } from "../common/model-answer.ts";
@@ -26,6 +25,7 @@ export function completionEndpoint(services: Needs): Endpoint<CompletionBody> {
   return {
     method: "post",
     path: "/v1/completions",
+    aliases: ["/completions"],
     summary: "Continue a text as it stands, without a chat template",
     tag: "OpenAI",
     body: completionBody,
@@ -41,9 +41,8 @@ export function completionEndpoint(services: Needs): Endpoint<CompletionBody> {
         count,
         start: (index, expertId, answerSignal) => {
           const request = requests[Math.floor(index / candidates)] ?? requests[0];
-          const sampling = samplingOfChoice(request.sampling, index % candidates);
           const named = expertId === null ? {} : { model: expertId };
-          return services.chat.complete({ ...request, ...named, sampling }, answerSignal);
+          return services.chat.complete({ ...request, ...named, choice: index % candidates }, answerSignal);
         },
         parallel: (expertId) => services.resolveModel(expertId)?.parallel ?? 1,
         signal,

@@ -5,7 +5,7 @@ import { chatEndpoint } from "./chat-endpoint.ts";
 import { completionEndpoint } from "./completion-endpoint.ts";
 import { embeddingEndpoint } from "./embedding-endpoint.ts";
 import { modelEndpoints } from "./model-endpoints.ts";
-import { rerankEndpoints } from "./rerank-endpoint.ts";
+import { rerankEndpoint } from "./rerank-endpoint.ts";
 
 export function openaiDialect(services: Services): Dialect {
   return {
@@ -14,7 +14,7 @@ export function openaiDialect(services: Services): Dialect {
       chatEndpoint(services),
       completionEndpoint(services),
       embeddingEndpoint(services),
-      ...rerankEndpoints(services),
+      rerankEndpoint(services),
       ...modelEndpoints(services),
     ],
   };

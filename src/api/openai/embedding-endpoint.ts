@@ -10,6 +10,7 @@ export function embeddingEndpoint(services: Pick<Services, "chat">): Endpoint<Em
   return {
     method: "post",
     path: "/v1/embeddings",
+    aliases: ["/embeddings"],
     summary: "Turn texts into vectors with the embedding model",
     tag: "OpenAI",
     body: embeddingBody,

@@ -16,6 +16,7 @@ export function modelEndpoints(services: Needs): readonly Endpoint[] {
     {
       method: "get",
       path: "/v1/models",
+      aliases: ["/models"],
       summary: "The experts, their aliases, and `auto`",
       tag: "OpenAI",
       response: models,

@@ -1,5 +1,6 @@
 // The parameters that /v1/chat/completions and /v1/completions share, and what they become inside. May import zod, core/
 // and the chat contract.
+import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { GenerationLimits } from "../../chat/contract.ts";
 import type { Sampling } from "../../experts/expert.ts";
@@ -127,8 +128,7 @@ function toSampling(body: GenerationParameters): Sampling {
     ...present("minP", body.min_p),
     ...present("typicalP", body.typical_p),
     ...present("topNSigma", body.top_n_sigma),
-    // ToUint32: exactly the residue modulo 2^32 for every safe integer.
-    ...present("seed", body.seed === null || body.seed === undefined || body.seed === -1 ? null : body.seed >>> 0),
+    ...present("seed", toSeed(body.seed)),
     ...present("frequencyPenalty", body.frequency_penalty),
     ...present("presencePenalty", body.presence_penalty),
     ...present("repeatPenalty", body.repeat_penalty ?? body.repetition_penalty),
@@ -145,9 +145,11 @@ function toSampling(body: GenerationParameters): Sampling {
   };
 }
 
-/** The sampling of the `index`th answer to a prompt: with the same seed all would be the same. */
-export function samplingOfChoice(sampling: Sampling, index: number): Sampling {
-  return sampling.seed === undefined || index === 0 ? sampling : { ...sampling, seed: (sampling.seed + index) >>> 0 };
+/** Absent: as the expert's configuration says. */
+function toSeed(seed: number | null | undefined): number | null {
+  if (seed === null || seed === undefined) return null;
+  // ToUint32: exactly the residue modulo 2^32 for every safe integer.
+  return seed === -1 ? randomInt(2 ** 32) : seed >>> 0;
 }
 
 /** The model to ask the chat service for: null lets the router decide. */

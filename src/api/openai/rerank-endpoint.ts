@@ -1,4 +1,4 @@
-// POST /v1/rerank, and the other paths by which clients know it. May import the chat contract and core/.
+// POST /v1/rerank. May import the chat contract and core/.
 import type { Endpoint } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { rerankAnswer } from "./rerank-answer.ts";
@@ -6,12 +6,11 @@ import { type RerankBody, rerankBody, toRankingRequest } from "./rerank-request.
 import { reranking } from "./responses.ts";
 import { modelErrors } from "../common/model-answer.ts";
 
-const paths = ["/v1/rerank", "/v1/reranking", "/rerank", "/reranking"];
-
-export function rerankEndpoints(services: Pick<Services, "chat">): Endpoint<RerankBody>[] {
-  return paths.map((path) => ({
+export function rerankEndpoint(services: Pick<Services, "chat">): Endpoint<RerankBody> {
+  return {
     method: "post",
-    path,
+    path: "/v1/rerank",
+    aliases: ["/v1/reranking", "/rerank", "/reranking"],
     summary: "Order documents by how well they answer a query",
     tag: "OpenAI",
     body: rerankBody,
@@ -20,5 +19,5 @@ export function rerankEndpoints(services: Pick<Services, "chat">): Endpoint<Rera
     async handle({ body, signal }) {
       return { kind: "json", body: rerankAnswer(await services.chat.rank(toRankingRequest(body), signal), body) };
     },
-  }));
+  };
 }
