@@ -13,6 +13,8 @@ export interface GenerationRequest {
   /** A text as it stands, or the messages of a chat. */
   readonly prompt: string | readonly ChatMessage[];
   readonly maxTokens: number;
+  /** Further fields of the body. */
+  readonly more?: Readonly<Record<string, unknown>>;
   /** Ends the request; what came until then is its answer, with an error. */
   readonly signal?: AbortSignal;
   /** Called with each piece of text when it has come. */
@@ -54,6 +56,7 @@ export function generate(baseUrl: string, wanted: GenerationRequest): Promise<Ge
       temperature: 0,
       stream: true,
       stream_options: { include_usage: true },
+      ...wanted.more,
     });
     const finish = (error: string | null) => resolve(answer.end(error));
     const request = httpRequest(

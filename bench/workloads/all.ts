@@ -8,6 +8,7 @@ import { returnAfterEvictionWorkload } from "./return-after-eviction.ts";
 import { runningStreamWorkload } from "./running-stream.ts";
 import { secondTurnWorkload } from "./second-turn.ts";
 import { sharedSystemPromptWorkload } from "./shared-system-prompt.ts";
+import { structuredOutputWorkload } from "./structured-output.ts";
 import { swapRunWorkload } from "./swap-run.ts";
 import { tinyRequestsWorkload } from "./tiny-requests.ts";
 import type { Workload } from "./workload.ts";
@@ -24,6 +25,7 @@ export const workloads: readonly Workload[] = [
   returnAfterEvictionWorkload,
   sharedSystemPromptWorkload,
   tinyRequestsWorkload,
+  structuredOutputWorkload,
   residentMemoryWorkload,
   runningStreamWorkload,
   swapRunWorkload,

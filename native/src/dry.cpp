@@ -8,8 +8,9 @@ constexpr size_t mostKept = 4;
 
 }
 
-DrySamplers::~DrySamplers() {
+void DrySamplers::clear() {
     for (const auto& entry : made) llama_sampler_free(entry.sampler);
+    made.clear();
 }
 
 llama_sampler* DrySamplers::create(const llama_vocab* vocab, const DrySettings& settings) {

@@ -25,7 +25,11 @@ struct DrySettings {
 /** Of the computing thread. */
 class DrySamplers {
 public:
-    ~DrySamplers();
+    DrySamplers() = default;
+    DrySamplers(const DrySamplers&) = delete;
+    DrySamplers& operator=(const DrySamplers&) = delete;
+    ~DrySamplers() { clear(); }
+    void clear();
     /** One that has seen no token; who asks for it frees it. */
     llama_sampler* create(const llama_vocab* vocab, const DrySettings& settings);
 

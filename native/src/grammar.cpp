@@ -8,6 +8,8 @@ namespace {
 
 /** Of the masks of one session. */
 constexpr size_t mostMaskBytes = size_t(32) << 20;
+/** Of the automata of one session, but for those that texts are following. */
+constexpr size_t mostAutomataBytes = size_t(64) << 20;
 /** An automaton that has grown beyond this is left behind. */
 constexpr size_t largeAutomatonBytes = size_t(16) << 20;
 /** Stacks that may be looked at for one text, beyond what others under the same grammar have left behind: seconds. */
@@ -48,6 +50,34 @@ void GrammarVocabulary::keep(const MaskKey& key, std::shared_ptr<const TokenMask
         byKey.erase(entries.back().key);
         entries.pop_back();
     }
+}
+
+void GrammarVocabulary::use(const std::shared_ptr<CompiledGrammar>& grammar) {
+    if (!grammars.empty() && grammars.front().lock() == grammar) return;
+    grammars.remove_if([&](const std::weak_ptr<CompiledGrammar>& entry) {
+        const auto other = entry.lock();
+        return other == nullptr || other == grammar || other->automaton == nullptr;
+    });
+    grammars.push_front(grammar);
+    size_t together = 0;
+    for (const auto& entry : grammars) {
+        const auto other = entry.lock();
+        if (other == nullptr || other->automaton == nullptr) continue;
+        together += other->automaton->sizeBytes();
+        if (together <= mostAutomataBytes || other->automaton.use_count() > 1) continue;
+        together -= other->automaton->sizeBytes();
+        other->automaton.reset();
+    }
+}
+
+void GrammarVocabulary::release() {
+    for (const auto& entry : grammars)
+        if (const auto grammar = entry.lock()) grammar->automaton.reset();
+    grammars.clear();
+    byKey.clear();
+    entries.clear();
+    sizeBytes = 0;
+    tokens.reset();
 }
 
 CompiledGrammar::CompiledGrammar(std::shared_ptr<GrammarVocabulary> vocabulary, GrammarRules rules, std::vector<std::string> preserved)
@@ -173,6 +203,7 @@ std::shared_ptr<const TokenMask> GrammarMatcher::allowed() {
 
 void GrammarMatcher::accept(llama_token token) {
     begin();
+    grammar->vocabulary->use(grammar);
     const auto& trie = grammar->trie();
     if (trie.endsText(token)) return;
     GrammarPlace at = place;

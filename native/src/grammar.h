@@ -37,7 +37,10 @@ struct GrammarPlace {
     PartialCharacter character;
 };
 
-/** Of one session: the vocabulary as grammars need it, made when the first of them is used, and the masks used last. */
+class CompiledGrammar;
+
+/** Of one session: the vocabulary as grammars need it, made when the first of them is used, and what was used last of masks
+ * and automata. */
 class GrammarVocabulary {
 public:
     explicit GrammarVocabulary(const llama_vocab* vocab) : vocab(vocab) {}
@@ -55,6 +58,12 @@ public:
 
     std::shared_ptr<const TokenMask> find(const MaskKey& key);
     void keep(const MaskKey& key, std::shared_ptr<const TokenMask> mask);
+
+    /** A text under this grammar goes on: of those that no text follows any more, the ones used longest ago lose their
+     * automata where all together have grown large. */
+    void use(const std::shared_ptr<CompiledGrammar>& grammar);
+    /** Frees what texts have left behind. Nothing may be matched after it. */
+    void release();
 
 private:
     struct HashKey {
@@ -74,6 +83,8 @@ private:
     std::list<Entry> entries;
     std::unordered_map<MaskKey, std::list<Entry>::iterator, HashKey> byKey;
     size_t sizeBytes = 0;
+    /** Those with an automaton; the one used last comes first. */
+    std::list<std::weak_ptr<CompiledGrammar>> grammars;
 };
 
 class CompiledGrammar {
@@ -83,6 +94,7 @@ public:
 
 private:
     friend class GrammarMatcher;
+    friend class GrammarVocabulary;
 
     const TokenTrie& trie();
     bool isWritten(llama_token token);

@@ -12,6 +12,8 @@ namespace {
 constexpr uint32_t mostTableClasses = 256;
 /** Stacks that may be looked at for one mask, or one accepted token: some tenths of a second. */
 constexpr uint32_t mostSteps = 4'000'000;
+/** Elements of a set of characters that take as long to look at as a stack. */
+constexpr uint32_t elementsOfStep = 32;
 constexpr size_t mostBytes = size_t(64) << 20;
 /** What an entry of an unordered map takes, about. */
 constexpr size_t mapEntryBytes = 40;
@@ -58,11 +60,12 @@ void GrammarRules::readRule(const int32_t* values, size_t length, size_t start, 
     }
 }
 
-bool GrammarRules::matches(uint32_t position, uint32_t codePoint) const {
+bool GrammarRules::matches(uint32_t position, uint32_t codePoint, uint64_t& looked) const {
     const auto type = elements[position].type;
     if (type == anyCharacter) return true;
     bool isListed = false;
     do {
+        looked++;
         const uint32_t low = elements[position].value;
         const bool isRange = elements[position + 1].type == rangeUpper;
         isListed = isListed || (low <= codePoint && codePoint <= (isRange ? elements[position + 1].value : low));
@@ -109,8 +112,9 @@ size_t GrammarAutomaton::sizeBytes() const {
            states.capacity() * sizeof(State) + (members.capacity() + table.capacity()) * sizeof(uint32_t);
 }
 
-void GrammarAutomaton::countStep() {
-    if (++work > mostSteps) throw GrammarError("The grammar is too ambiguous: it can be read in too many ways at once.");
+void GrammarAutomaton::countSteps(uint32_t steps) {
+    work += steps;
+    if (work > mostSteps) throw GrammarError("The grammar is too ambiguous: it can be read in too many ways at once.");
 }
 
 void GrammarAutomaton::checkSize() const {
@@ -191,7 +195,12 @@ int32_t GrammarAutomaton::next(int32_t state, uint32_t characterClass) {
     for (uint32_t index = first; index < first + count; index++) {
         countStep();
         const auto [position, below] = stacks[members[index]];
-        if (members[index] == emptyStack || !rules.matches(position, codePoint)) continue;
+        if (members[index] == emptyStack) continue;
+        uint64_t looked = 0;
+        const bool isRight = rules.matches(position, codePoint, looked);
+        // Sets may have hundreds of thousands of elements.
+        countSteps(static_cast<uint32_t>(looked / elementsOfStep));
+        if (!isRight) continue;
         const uint32_t after = rules.after(position);
         open(rules.endsSequence(after) ? below : push(after, below));
     }

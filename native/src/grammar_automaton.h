@@ -30,8 +30,8 @@ public:
     bool endsSequence(uint32_t position) const { return elements[position].type <= alternative; }
     /** Where the alternatives of a rule begin. */
     const std::vector<uint32_t>& alternativesOf(uint32_t rule) const { return alternatives[rule]; }
-    /** Of a set of characters: whether this one is in it. */
-    bool matches(uint32_t position, uint32_t codePoint) const;
+    /** Of a set of characters: whether this one is in it. Adds to `looked` the elements that were looked at. */
+    bool matches(uint32_t position, uint32_t codePoint, uint64_t& looked) const;
     /** Behind a set of characters. */
     uint32_t after(uint32_t position) const;
 
@@ -95,7 +95,8 @@ private:
     /** Adds to `found` the stacks that a stack becomes when its rules are opened until characters are on top. */
     void open(uint32_t stack);
     int32_t intern();
-    void countStep();
+    void countStep() { countSteps(1); }
+    void countSteps(uint32_t steps);
     void checkSize() const;
 
     const GrammarRules& rules;

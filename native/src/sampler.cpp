@@ -85,6 +85,7 @@ void selectTop(const float* logits, int32_t count, int32_t wanted, SamplingScrat
 
 Sampler::Sampler(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Sampler>(info) {
     const auto* session = Session::Unwrap(info[0].As<Napi::Object>());
+    if (session->context == nullptr) throw Napi::Error::New(info.Env(), "the session is closed");
     vocab = session->vocabulary();
     const auto config = info[1].As<Napi::Object>();
     const auto contextTokens = static_cast<int32_t>(llama_n_ctx_seq(session->context));
@@ -148,12 +149,27 @@ Sampler::Sampler(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Sampler>(inf
     llama_sampler_chain_add(chain, llama_sampler_init_dist(seed));
 }
 
-Sampler::~Sampler() {
-    if (chain != nullptr) llama_sampler_free(chain);
-    if (dry != nullptr) llama_sampler_free(dry);
+Sampler::~Sampler() { release(); }
+
+Napi::Function Sampler::define(Napi::Env env) { return DefineClass(env, "Sampler", {InstanceMethod<&Sampler::close>("close")}); }
+
+// Its memory, and what its grammar's automaton takes, is free after this; nothing can be chosen with it any more.
+Napi::Value Sampler::close(const Napi::CallbackInfo& info) {
+    if (passes > 0) throw Napi::Error::New(info.Env(), "a pass is under way");
+    release();
+    isLost = true;
+    return info.Env().Undefined();
 }
 
-Napi::Function Sampler::define(Napi::Env env) { return DefineClass(env, "Sampler", {}); }
+void Sampler::release() {
+    if (chain != nullptr) llama_sampler_free(chain);
+    if (dry != nullptr) llama_sampler_free(dry);
+    chain = nullptr;
+    dry = nullptr;
+    grammar.reset();
+    penalized = TokenWindow();
+    dryWindow = TokenWindow();
+}
 
 void Sampler::accept(llama_token token) {
     penalized.push(token);

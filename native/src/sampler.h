@@ -23,6 +23,13 @@ struct SamplingScratch {
     std::vector<float> blockMaxima;
     std::vector<float> order;
     DrySamplers drySamplers;
+
+    void release() {
+        candidates = {};
+        blockMaxima = {};
+        order = {};
+        drySamplers.clear();
+    }
 };
 
 class Sampler : public Napi::ObjectWrap<Sampler> {
@@ -31,6 +38,9 @@ public:
     explicit Sampler(const Napi::CallbackInfo& info);
     ~Sampler() override;
     static Napi::Function define(Napi::Env env);
+
+    /** Passes that use it: from the call until the promise settles. */
+    int32_t passes = 0;
 
     /** What is returned in place of a token. */
     static constexpr llama_token noCandidate = -1;
@@ -49,6 +59,9 @@ public:
     void appendLogprobs(std::vector<int32_t>& values) const;
 
 private:
+    Napi::Value close(const Napi::CallbackInfo& info);
+    void release();
+
     llama_token choose(float* logits, int32_t count, SamplingScratch& scratch);
     std::optional<llama_token> chooseAmongLikeliest(const float* logits, int32_t count, SamplingScratch& scratch);
     llama_token chooseUnderGrammar(float* logits, int32_t count, SamplingScratch& scratch);

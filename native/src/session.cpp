@@ -1,5 +1,9 @@
 #include "session.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -53,7 +57,11 @@ void forgetFrom(llama_context* context, llama_seq_id sequence, llama_pos positio
 class DecodeJob : public Job {
 public:
     DecodeJob(Napi::Env env, Session& session) : Job(env), session(session) { session.isDecoding = true; }
-    ~DecodeJob() override { session.isDecoding = false; }
+    ~DecodeJob() override {
+        session.isDecoding = false;
+        for (const auto& stream : streams)
+            if (stream.sampler != nullptr) stream.sampler->passes--;
+    }
 
     std::vector<StreamPlan> streams;
     /** Passes in a row, each over the tokens that the one before it chose. */
@@ -326,6 +334,7 @@ Napi::Value Session::decode(const Napi::CallbackInfo& info) {
         if (stream.drafts >= 0) {
             const auto sampler = samplers.Get(index).As<Napi::Object>();
             stream.sampler = Sampler::Unwrap(sampler);
+            stream.sampler->passes++;
             job->keep(sampler);
         }
         job->streams.push_back(stream);
@@ -393,6 +402,13 @@ Napi::Value Session::loadState(const Napi::CallbackInfo& info) {
 Napi::Value Session::close(const Napi::CallbackInfo& info) {
     if (context != nullptr) llama_set_abort_callback(context, nullptr, nullptr);
     context = nullptr;
+    // Megabytes, and JavaScript may not collect this object for a long time.
+    grammarVocabulary->release();
+    scratch.release();
+#ifdef __GLIBC__
+    // It was taken in small pieces by another thread: the C library would keep it.
+    malloc_trim(0);
+#endif
     owner.Reset();
     return info.Env().Undefined();
 }

@@ -22,6 +22,7 @@ const keyErrors = {
 const bodyErrors = {
   400: "The body is not JSON, a field is wrong, or the input is longer than the context",
   413: "The body is larger than the server accepts",
+  415: "The body is compressed",
 } as const;
 
 const requestIdHeader = "The x-request-id that was sent, where it is well formed, else a new one; also in the log";

@@ -5,7 +5,7 @@ import { AbandonedError, PublicError } from "../core/errors.ts";
 import type { ChosenTokenLogprobs, GenerationTimings, TextModel, Token } from "../engine/engine.ts";
 import type { Sampling } from "../experts/expert.ts";
 import type { AnswerFormat, AnswerPart, AnswerReader } from "../formats/answer-format.ts";
-import { completionOf } from "../grammar/completion.ts";
+import { GrammarMatcher } from "../grammar/completion.ts";
 import type { Grammar } from "../grammar/grammar.ts";
 import type { AnswerEnd, AnswerEvent, GenerationLimits, NamedLogprobs } from "./contract.ts";
 import type { RequestLedger } from "./request-ledger.ts";
@@ -93,6 +93,11 @@ export async function* answerEvents(
           if (!started) yield { type: "started", promptTokens: event.promptTokens, cachedTokens };
           started = true;
           yield { type: "prefill", readTokens: event.readTokens, promptTokens: event.promptTokens };
+          if (limits.maxTokens === 0 && event.readTokens >= event.promptTokens) {
+            yield* told(text.end());
+            yield end("length", timings());
+            return;
+          }
           break;
         case "text":
           generatedTokens += event.tokens.length;
@@ -123,13 +128,14 @@ export async function* answerEvents(
       throw new Error("the engine's stream ended without an end event");
     isThinkingEnded = true;
     yield* told(text.endThinking(format.thinkingEnd));
-    if (limits.maxTokens !== null && generatedTokens >= limits.maxTokens) {
+    const ending = model.tokenize(format.thinkingEnd, { parseSpecial: true, addSpecial: false });
+    promptTokens = [...promptTokens, ...written, ...ending];
+    const isSpent = limits.maxTokens !== null && generatedTokens >= limits.maxTokens;
+    if (isSpent || promptTokens.length >= model.contextTokens) {
       yield* told(text.end());
       yield end("length", timings());
       return;
     }
-    const ending = model.tokenize(format.thinkingEnd, { parseSpecial: true, addSpecial: false });
-    promptTokens = [...promptTokens, ...written, ...ending];
     grammar = format.answerGrammar;
   }
 }
@@ -146,9 +152,8 @@ class AnswerText {
   readonly #format: AnswerFormat;
   readonly #scanner: StopScanner;
   readonly #reader: AnswerReader;
-  #grammar: Grammar | null;
-  /** What the grammar has seen. */
-  #text = "";
+  /** Reads along, so that nobody waits for it at the end of a long text. */
+  #matcher: GrammarMatcher | null;
   /** Of tokens whose text has not been told. */
   #logprobs: NamedLogprobs[] = [];
 
@@ -157,7 +162,7 @@ class AnswerText {
     this.#format = format;
     this.#scanner = new StopScanner(stop);
     this.#reader = format.createReader();
-    this.#grammar = format.grammar;
+    this.#matcher = matcherOf(format.grammar);
   }
 
   get isThinking(): boolean {
@@ -178,8 +183,8 @@ class AnswerText {
   /** What is left, and what the format still needs: an answer that is cut is whole all the same. */
   end(): readonly AnswerPartEvent[] {
     const events = [...this.#read(this.stop === null ? this.#scanner.flush() : "")];
-    if (this.#grammar !== null) {
-      const rest = completionOf(this.#grammar, this.#text);
+    if (this.#matcher !== null) {
+      const rest = this.#matcher.completion();
       if (rest === null) throw unfinished();
       this.isCompleted = rest !== "";
       events.push(...this.#read(rest));
@@ -188,15 +193,15 @@ class AnswerText {
   }
 
   endThinking(ending: string): readonly AnswerPartEvent[] {
+    this.#logprobs = [];
     const events = this.#told(this.#reader.push(this.#scanner.flush() + ending));
-    this.#grammar = this.#format.answerGrammar;
-    this.#text = "";
+    this.#matcher = matcherOf(this.#format.answerGrammar);
     return events;
   }
 
   #read(text: string): readonly AnswerPartEvent[] {
     if (text === "") return [];
-    if (this.#grammar !== null) this.#text += text;
+    this.#matcher?.push(text);
     return this.#told(this.#reader.push(text));
   }
 
@@ -210,6 +215,10 @@ class AnswerText {
       return part.type === "text" ? { ...part, logprobs } : part;
     });
   }
+}
+
+function matcherOf(grammar: Grammar | null): GrammarMatcher | null {
+  return grammar === null ? null : new GrammarMatcher(grammar);
 }
 
 /** The model's text is no beginning of what its format allows: better no answer than a broken one. */

@@ -14,7 +14,7 @@ import type {
   Token,
 } from "../engine/engine.ts";
 import type { Expert, Sampling } from "../experts/expert.ts";
-import type { AnswerFormat } from "../formats/answer-format.ts";
+import type { AnswerFormat, OutputFormat } from "../formats/answer-format.ts";
 import { answerFormat } from "../formats/answer-formats.ts";
 import { planConversation } from "../formats/conversation-plan.ts";
 import type { AcquireOptions, Lease, ModelPool } from "../pool/pool.ts";
@@ -267,6 +267,7 @@ function conversationPrompt(
   { messages, tools, output, reasoning }: PromptRequest,
 ): RenderedPrompt & { readonly format: () => AnswerFormat } {
   refuseHopelessConversation(model, messages, tools?.tools ?? []);
+  if (output !== null && messages.at(-1)?.role === "assistant") throw formatOfBegunAnswer(output);
   const { template } = model;
   const plan = planConversation(template, withSystemPrompt(messages, expert.systemPrompt), tools);
   const { text, tokens, generationPrompt } = model.renderChat(plan.messages, {
@@ -277,6 +278,15 @@ function conversationPrompt(
     ...(reasoning.effort === null ? {} : { reasoningEffort: reasoning.effort }),
   });
   return { text, tokens, generationPrompt, format: () => answerFormat({ template, generationPrompt, tools, output }) };
+}
+
+/** What was begun elsewhere and the rest that is written here would not be one document. */
+function formatOfBegunAnswer(output: OutputFormat): PublicError {
+  return invalidRequest(
+    "The last message is the assistant's, so its text is continued; a format holds only for an answer from its beginning. Leave out the format or that message.",
+    output.type === "json_object" ? undefined : output.field,
+    "unsupported_combination",
+  );
 }
 
 function completionPrompt(

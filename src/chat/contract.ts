@@ -8,7 +8,10 @@ import type { RoutingDecision } from "../routing/router.ts";
 export interface GenerationLimits {
   /** Null: up to the end of the context. */
   readonly maxTokens: number | null;
-  /** The answer ends before the first of these; none of its text is sent. */
+  /**
+   * The answer ends before the first of these; none of its text is sent, but for what a format still needs after it: a
+   * document that is whole counts for more.
+   */
   readonly stop: readonly string[];
   readonly sampling: Sampling;
   /** Which of several answers to the same question this is, from 0: added to the seed, or all would be the same. Absent: 0. */

@@ -31,12 +31,23 @@ export function refuseHopelessConversation(
   messages: readonly ChatMessage[],
   tools: readonly ToolDefinition[],
 ): void {
+  // A template writes a token for a message at the least, and renders a hundred thousand of them for seconds.
+  if (messages.length > model.contextTokens) throw tooManyMessages(messages.length, model.contextTokens);
   const textOf = (kept: typeof messages) => kept.map(wholeText).join("\n");
   refuseHopelessPrompt(model, textOf(messages.filter(({ role }) => role !== "assistant")), "messages");
   refuseHopelessPrompt(model, textOf(messages), "messages", 4 * model.contextTokens);
   refuseHopelessPrompt(model, tools.map((tool) => JSON.stringify(tool)).join("\n"), "tools");
 }
 
-function wholeText({ content, reasoning = "", toolCalls = [] }: ChatMessage): string {
-  return [content, reasoning, ...toolCalls.map((call) => call.arguments)].filter((text) => text !== "").join("\n");
+function tooManyMessages(count: number, contextTokens: number): PublicError {
+  return new PublicError(
+    `messages has ${count} messages, but this model's context holds ${contextTokens} tokens. Send fewer or raise max_model_len.`,
+    { status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: "messages" },
+  );
+}
+
+/** All that a template can write of a message. */
+function wholeText({ content, reasoning = "", toolCalls = [], name = "", toolCallId = "" }: ChatMessage): string {
+  const called = toolCalls.flatMap((call) => [call.name, call.arguments, call.id]);
+  return [content, reasoning, name, toolCallId, ...called].filter((text) => text !== "").join("\n");
 }

@@ -8,7 +8,7 @@ export interface EmbeddedGrammar {
   readonly lines: string;
 }
 
-const tokens = /"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|#[^\n]*|[a-zA-Z0-9-]+/gsu;
+const tokens = /"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|#[^\r\n]*|[a-zA-Z0-9-]+/gsu;
 
 /** Throws GrammarError. */
 export function embeddedGrammar(source: string): EmbeddedGrammar {

@@ -35,6 +35,7 @@ export interface NfaState {
 export type Nfa = readonly NfaState[];
 
 export const maxAutomatonStates = 4_000;
+/** Of one construction: states, edges and ranges of characters that are looked at. */
 const maxWork = 2_000_000;
 
 /** More states than `maxAutomatonStates`, or more work than is reasonable to find them. */
@@ -45,14 +46,28 @@ export class AutomatonTooLargeError extends Error {
   }
 }
 
+/** What constructions may cost together. */
+export interface WorkBudget {
+  left: number;
+}
+
+/** Throws AutomatonTooLargeError where one construction, or all of the budget's together, would cost too much. */
+export function workCounter(budget: WorkBudget): (work: number) => void {
+  let own = maxWork;
+  return (work) => {
+    own -= work;
+    budget.left -= work;
+    if (own < 0 || budget.left < 0) throw new AutomatonTooLargeError();
+  };
+}
+
 /** The subset construction. Throws AutomatonTooLargeError. */
-export function determinize(nfa: Nfa): Automaton {
-  let work = 0;
+export function determinize(nfa: Nfa, budget: WorkBudget): Automaton {
+  const spend = workCounter(budget);
   const closureOf = (seeds: readonly number[], isStart: boolean, isEnd: boolean): number[] => {
     const closure = new Set(seeds);
     for (const state of closure) {
-      work += 1;
-      if (work > maxWork) throw new AutomatonTooLargeError();
+      spend(1);
       for (const { target, condition } of (nfa[state] as NfaState).jumps) {
         if (condition === "always" || (condition === "start" ? isStart : isEnd)) closure.add(target);
       }
@@ -70,7 +85,7 @@ export function determinize(nfa: Nfa): Automaton {
     isAccepting.push(closureOf(subset, state === 0, true).includes(1));
     const moves = subset.flatMap((member) => (nfa[member] as NfaState).edges);
     edges.push(
-      mergedEdges(splitByTargets(moves), (targets) => {
+      mergedEdges(splitByTargets(moves, spend), (targets) => {
         const closure = closureOf(targets, false, false);
         const key = closure.join();
         let index = indices.get(key);
@@ -87,7 +102,8 @@ export function determinize(nfa: Nfa): Automaton {
 }
 
 /** What both accept. Throws AutomatonTooLargeError. */
-export function intersect(a: Automaton, b: Automaton): Automaton {
+export function intersect(a: Automaton, b: Automaton, budget: WorkBudget): Automaton {
+  const spend = workCounter(budget);
   const pairs: [number, number][] = [[0, 0]];
   const indices = new Map([["0,0", 0]]);
   const edges: Edge[][] = [];
@@ -97,6 +113,7 @@ export function intersect(a: Automaton, b: Automaton): Automaton {
     const own: Edge[] = [];
     for (const edgeA of a.edges[stateA] as readonly Edge[]) {
       for (const edgeB of b.edges[stateB] as readonly Edge[]) {
+        spend(edgeA.set.length + edgeB.set.length);
         const set = intersectionOf(edgeA.set, edgeB.set);
         if (set.length === 0) continue;
         const key = `${edgeA.target},${edgeB.target}`;
@@ -299,9 +316,13 @@ function jsonCharacter(set: CodePointSet): string {
 }
 
 /** The characters of overlapping edges, split where the set of their targets changes. */
-function splitByTargets(moves: readonly Edge[]): { range: readonly [number, number]; targets: number[] }[] {
+function splitByTargets(
+  moves: readonly Edge[],
+  spend: (work: number) => void,
+): { range: readonly [number, number]; targets: number[] }[] {
   const changes: { at: number; target: number; isStart: boolean }[] = [];
   for (const { set, target } of moves) {
+    spend(set.length);
     for (const [low, high] of set) {
       changes.push({ at: low, target, isStart: true }, { at: high + 1, target, isStart: false });
     }
@@ -311,8 +332,10 @@ function splitByTargets(moves: readonly Edge[]): { range: readonly [number, numb
   const parts: { range: readonly [number, number]; targets: number[] }[] = [];
   let from = 0;
   for (const { at, target, isStart } of changes) {
-    if (at > from && open.size > 0)
+    if (at > from && open.size > 0) {
+      spend(open.size);
       parts.push({ range: [from, at - 1], targets: [...open.keys()].sort((a, b) => a - b) });
+    }
     from = at;
     const count = (open.get(target) ?? 0) + (isStart ? 1 : -1);
     if (count === 0) open.delete(target);

@@ -29,7 +29,6 @@ export function completionOf(grammar: Grammar, text: string): string | null {
 
 /** A rule that has begun and not ended. */
 interface Frame {
-  readonly id: number;
   /** Where its callers go on; with the frame of each. */
   readonly callers: { readonly returnAt: number; readonly frame: Frame }[];
   /** It has ended without reading a character since it began. */
@@ -37,6 +36,9 @@ interface Frame {
   /** Characters from the end of this rule to the end of the text, at least; -1: not known yet. */
   costAfter: number;
   cheapest: { readonly returnAt: number; readonly frame: Frame } | null;
+  /** The step that looked at elements in it last, and which. */
+  seenIn: number;
+  seen: number[] | Set<number>;
 }
 
 /** A character class that may come next. */
@@ -51,7 +53,7 @@ export class GrammarMatcher {
   readonly #elements: Int32Array;
   readonly #lengths: MinimalLengths;
   readonly #rootFrame: Frame;
-  #frameCount = 0;
+  #steps = 0;
   #places: Place[] = [];
   #isComplete = false;
   /** The first half of a surrogate pair that the text ended in. */
@@ -67,7 +69,7 @@ export class GrammarMatcher {
     this.#lengths = lengths;
     this.#rootFrame = this.#newFrame();
     this.#rootFrame.costAfter = 0;
-    const step = new Step();
+    const step = new Step(++this.#steps);
     this.#beginRule(step, this.#elements[1] as number, this.#rootFrame);
     this.#settle(step);
   }
@@ -112,7 +114,7 @@ export class GrammarMatcher {
   }
 
   #read(codePoint: number): void {
-    const step = new Step();
+    const step = new Step(++this.#steps);
     for (const { at, frame } of this.#places) {
       if (codePoint >= 0 && classMatches(this.#elements, at, codePoint)) step.add(classEnd(this.#elements, at), frame);
     }
@@ -168,8 +170,7 @@ export class GrammarMatcher {
   }
 
   #newFrame(): Frame {
-    this.#frameCount += 1;
-    return { id: this.#frameCount, callers: [], hasEnded: false, costAfter: -1, cheapest: null };
+    return { callers: [], hasEnded: false, costAfter: -1, cheapest: null, seenIn: 0, seen: [] };
   }
 
   #cheapestOf(places: readonly Place[]): Place | null {
@@ -264,33 +265,32 @@ class Step {
   /** By rule. */
   readonly frames = new Map<number, Frame>();
   readonly #queue: Place[] = [];
+  readonly #number: number;
   #next = 0;
-  /** Made when there is much to compare with. By frame and element. */
-  #seen: Map<number, Set<number>> | null = null;
+
+  /** `number`: from 1, another for each step of a text. */
+  constructor(number: number) {
+    this.#number = number;
+  }
 
   add(at: number, frame: Frame): void {
-    if (this.#seen === null) {
-      for (const known of this.#queue) if (known.at === at && known.frame === frame) return;
-      this.#queue.push({ at, frame });
-      if (this.#queue.length < 24) return;
-      this.#seen = new Map();
-      for (const known of this.#queue) this.#isNew(this.#seen, known.at, known.frame);
-      return;
+    if (frame.seenIn !== this.#number) {
+      frame.seenIn = this.#number;
+      frame.seen = [at];
+    } else if (Array.isArray(frame.seen)) {
+      if (frame.seen.includes(at)) return;
+      frame.seen.push(at);
+      if (frame.seen.length > 24) frame.seen = new Set(frame.seen);
+    } else {
+      if (frame.seen.has(at)) return;
+      frame.seen.add(at);
     }
-    if (this.#isNew(this.#seen, at, frame)) this.#queue.push({ at, frame });
+    this.#queue.push({ at, frame });
   }
 
   take(): Place | undefined {
     this.#next += 1;
     return this.#queue[this.#next - 1];
-  }
-
-  #isNew(seen: Map<number, Set<number>>, at: number, frame: Frame): boolean {
-    const places = seen.get(frame.id);
-    if (places === undefined) seen.set(frame.id, new Set([at]));
-    else if (places.has(at)) return false;
-    else places.add(at);
-    return true;
   }
 }
 

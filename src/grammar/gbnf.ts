@@ -141,7 +141,11 @@ class GbnfCompiler {
     let unit: number[] = [];
     this.#item(item, offset, unit);
     if (unit.length === 0) return;
-    if (unit.length > 4 && (min > 1 || max > min)) unit = [RULE_REF, this.#add([...unit, END, 0], offset)];
+    if (max === 1 && min === 1) {
+      for (const value of unit) into.push(value);
+      return;
+    }
+    if (unit.length > 4) unit = [RULE_REF, this.#add([...unit, END, 0], offset)];
     this.#count((min * unit.length) / 2, offset);
     for (let times = 0; times < min; times += 1) into.push(...unit);
     if (max === min) return;

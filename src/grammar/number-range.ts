@@ -1,5 +1,13 @@
 // Numbers between bounds, as automata over their decimal digits. Imports grammar/ only.
-import { type Automaton, AutomatonTooLargeError, type Edge, maxAutomatonStates, withoutDeadEnds } from "./automaton.ts";
+import {
+  type Automaton,
+  AutomatonTooLargeError,
+  type Edge,
+  maxAutomatonStates,
+  type WorkBudget,
+  withoutDeadEnds,
+  workCounter,
+} from "./automaton.ts";
 import { setOf } from "./code-points.ts";
 
 export interface NumberRange {
@@ -16,6 +24,8 @@ export interface NumberRange {
 export const maxMultipleOf = 1_000;
 /** JSON.parse keeps integers of so many digits whatever they are. */
 const maxDigits = 15;
+/** What a state costs to find, in the steps of other automata: large multiples have thousands of them. */
+const workPerState = 100;
 /** Digits before the decimal point where a number has no bound. */
 const freeDigits = 12;
 
@@ -23,14 +33,16 @@ const freeDigits = 12;
  * Numbers in decimal notation without an exponent. Never more than the range; less where it has more digits than
  * JavaScript's numbers keep. Throws AutomatonTooLargeError.
  */
-export function numberAutomaton(range: NumberRange): Automaton {
+export function numberAutomaton(range: NumberRange, budget: WorkBudget = { left: Infinity }): Automaton {
   const fraction = range.isInteger ? 0 : fractionDigits(range);
   const limit = 10n ** BigInt(wholeDigits(range) + fraction) - 1n;
   const low = range.minimum === -Infinity ? -limit : scaled(range.minimum, fraction, "up", range.isMinimumExclusive);
   const high = range.maximum === Infinity ? limit : scaled(range.maximum, fraction, "down", range.isMaximumExclusive);
   const bounds = { low: low < -limit ? -limit : low, high: high > limit ? limit : high };
   const explorer = new DigitExplorer(fraction, BigInt(range.multipleOf));
-  return explorer.explore(bounds.low, bounds.high);
+  const automaton = explorer.explore(bounds.low, bounds.high);
+  workCounter(budget)(automaton.edges.length * workPerState);
+  return automaton;
 }
 
 function wholeDigits({ isInteger, multipleOf, minimum, maximum }: NumberRange): number {

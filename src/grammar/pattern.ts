@@ -6,6 +6,7 @@ import {
   determinize,
   maxAutomatonStates,
   type NfaState,
+  type WorkBudget,
 } from "./automaton.ts";
 import {
   type CodePointSet,
@@ -30,13 +31,13 @@ export class PatternError extends Error {
 }
 
 /** What the pattern matches anywhere in: unless it is anchored, more may stand around it. Throws PatternError. */
-export function patternAutomaton(pattern: string): Automaton {
+export function patternAutomaton(pattern: string, budget: WorkBudget = { left: Infinity }): Automaton {
   if (pattern.length > maxPatternCharacters) {
     throw new PatternError(`has ${pattern.length} characters; up to ${maxPatternCharacters} are allowed`);
   }
   if (!isRegularExpression(pattern)) throw new PatternError("is not a regular expression of ECMA-262");
   try {
-    return determinize(new NfaBuilder(new PatternReader(pattern).read()).states);
+    return determinize(new NfaBuilder(new PatternReader(pattern).read()).states, budget);
   } catch (error) {
     if (!(error instanceof AutomatonTooLargeError)) throw error;
     throw new PatternError(

@@ -1,6 +1,6 @@
 // A JSON Schema as a set of alternatives without references: what $ref, allOf, anyOf and oneOf come to. Imports core/ and grammar/ only.
 import { clip } from "../core/errors.ts";
-import { accepts, type Automaton } from "./automaton.ts";
+import { accepts, type Automaton, type WorkBudget } from "./automaton.ts";
 import { SchemaError } from "./errors.ts";
 import { patternAutomaton, PatternError } from "./pattern.ts";
 import { checkKeywords, isSchemaObject, type JsonType, keywordsOfType, type SchemaObject } from "./schema-keywords.ts";
@@ -22,6 +22,8 @@ export type Alternative = readonly Part[];
 
 export const maxAlternatives = 512;
 const maxProofDepth = 4;
+/** Looks at a name or a branch that cost as much as one at a schema. */
+const cheapLooks = 16;
 const maxReferenceChain = 100;
 
 export function pathTo(path: string, ...parts: (string | number)[]): string {
@@ -34,6 +36,8 @@ export class SchemaDocument {
   readonly #patterns = new Map<string, Automaton>();
   readonly #enumSets = new WeakMap<SchemaObject, ReadonlySet<string>>();
   #budget = 200_000;
+  /** For the automata of all patterns, formats and lengths: seconds. */
+  readonly automatonBudget: WorkBudget = { left: 6_000_000 };
 
   constructor(root: unknown) {
     this.#root = root;
@@ -178,6 +182,7 @@ export class SchemaDocument {
     const anyOf = listed(schema, "anyOf", path);
     if (anyOf.length > 0 && !anyOf.some(valid)) return false;
     const oneOf = listed(schema, "oneOf", path);
+    this.#spend(path, (anyOf.length + oneOf.length) / cheapLooks);
     if (oneOf.length > 0 && oneOf.filter(valid).length !== 1) return false;
     if (typeof value === "number") return this.#isValidNumber(value, schema, path);
     if (typeof value === "string") return this.#isValidString(value, { schema, path });
@@ -256,7 +261,7 @@ export class SchemaDocument {
     let automaton = this.#patterns.get(pattern);
     if (automaton !== undefined) return automaton;
     try {
-      automaton = patternAutomaton(pattern);
+      automaton = patternAutomaton(pattern, this.automatonBudget);
     } catch (error) {
       if (!(error instanceof PatternError)) throw error;
       throw new SchemaError(path, "pattern", `${JSON.stringify(clip(pattern))} ${error.message}.`);
@@ -298,6 +303,7 @@ export class SchemaDocument {
     if (common.some((type) => type !== "object") || depth >= maxProofDepth) return false;
     const declared = declaredNames(mine);
     const required = requiredNames(mine);
+    this.#spend(mine[0]?.path ?? "", declared.size / cheapLooks);
     if (requiredNames(theirs).some((name) => !declared.has(name)) && !hasFreeNames(mine)) return true;
     const closes = ({ schema }: Part): boolean => schema["additionalProperties"] === false;
     const closed = theirs.filter(closes);

@@ -269,7 +269,7 @@ class SchemaWriter {
     if (range.minimum === -Infinity && range.maximum === Infinity && !range.isInteger) return "json-number";
     const path = alternative[0]?.path ?? "";
     try {
-      const automaton = numberAutomaton(range);
+      const automaton = numberAutomaton(range, this.#document.automatonBudget);
       return acceptsNothing(automaton) ? null : this.#automaton(automaton, path);
     } catch (error) {
       if (!(error instanceof AutomatonTooLargeError)) throw error;
@@ -306,10 +306,11 @@ class SchemaWriter {
       const most = max === Infinity ? "" : Math.min(max, longestText);
       return this.#rule(`"\\"" json-char{${min},${most}} "\\""`);
     }
+    const { automatonBudget } = this.#document;
     try {
-      let all = others.reduce(intersect, first);
+      let all = others.reduce((one, other) => intersect(one, other, automatonBudget), first);
       const { shortest, longest } = lengthsOf(all);
-      if (shortest < min || longest > max) all = intersect(all, ofLength(min, max));
+      if (shortest < min || longest > max) all = intersect(all, ofLength(min, max), automatonBudget);
       return acceptsNothing(all) ? null : this.#rule(`"\\"" ${this.#automaton(all, path)} "\\""`);
     } catch (error) {
       if (!(error instanceof AutomatonTooLargeError)) throw error;

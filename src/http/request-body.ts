@@ -2,8 +2,10 @@
 import { visit } from "jsonc-parser";
 import { AbandonedError, clip, invalidRequest, PublicError } from "../core/errors.ts";
 
-/** Throws a PublicError: 413 for a body over `maxBytes`, 400 for one that is no JSON. AbandonedError: it never came whole. */
+/** Throws a PublicError: 413 for a body over `maxBytes`, 415 for one that is compressed, 400 for one that is no JSON. AbandonedError: it never came whole. */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") throw compressed(encoding);
   const bytes = await readBytes(request, maxBytes);
   if (bytes.length === 0) {
     throw invalidRequest("The request has no body; it must be a JSON object.", undefined, "empty_body");
@@ -54,6 +56,13 @@ function tooLarge(maxBytes: number, received: number): PublicError {
   return new PublicError(
     `The request body is larger than the ${maxBytes} bytes that this server accepts; received at least ${received}.`,
     { status: 413, type: "invalid_request_error", code: "body_too_large", shouldRetry: false },
+  );
+}
+
+function compressed(encoding: string): PublicError {
+  return new PublicError(
+    `Content-Encoding must be absent or identity: this server takes no compressed bodies; received ${JSON.stringify(clip(encoding))}.`,
+    { status: 415, type: "invalid_request_error", code: "unsupported_encoding", shouldRetry: false },
   );
 }
 

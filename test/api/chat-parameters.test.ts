@@ -106,7 +106,7 @@ describe("sampling", () => {
     [{ typical_p: 2 }, "typical_p must be a number from 0 to 1"],
     [{ dry_allowed_length: 2 ** 31 }, "dry_allowed_length must be an integer from 0 to 2147483647"],
     [{ repeat_last_n: -2 }, "repeat_last_n must be an integer of at least -1"],
-    [{ dry_sequence_breakers: [] }, "dry_sequence_breakers must be an array of 1 to 32 non-empty strings"],
+    [{ dry_sequence_breakers: [] }, "dry_sequence_breakers must be an array of 1 to 16 non-empty strings"],
     [{ dry_sequence_breakers: ["a", ""] }, "dry_sequence_breakers[1] must be a non-empty string"],
     [{ stop: "x".repeat(10_000_000) }, "stop must be a string of at most 1000 characters"],
     [{ n: 0 }, "n must be an integer from 1 to 16; received 0"],

@@ -266,7 +266,7 @@ describe("log probabilities", () => {
   );
   const [first, second] = [
     { tokens: ["Hi"], token_logprobs: [-0.5], top_logprobs: [{ Hi: -0.5, Ho: -1 }], text_offset: [0] },
-    { tokens: [" you"], token_logprobs: [-9999], top_logprobs: [{ x: -2 }], text_offset: [2] },
+    { tokens: [" you"], token_logprobs: [-9999], top_logprobs: [{ x: -2, " you": -9999 }], text_offset: [2] },
   ];
 
   it("have the older form", async () => {
@@ -278,7 +278,10 @@ describe("log probabilities", () => {
     expect(body.choices[0].logprobs).toEqual({
       tokens: ["Hi", " you"],
       token_logprobs: [-0.5, -9999],
-      top_logprobs: [{ Hi: -0.5, Ho: -1 }, { x: -2 }],
+      top_logprobs: [
+        { Hi: -0.5, Ho: -1 },
+        { x: -2, " you": -9999 },
+      ],
       text_offset: [0, 2],
     });
   });

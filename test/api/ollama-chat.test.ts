@@ -129,11 +129,12 @@ describe("the request", () => {
       ...hello,
       truncate: true,
       shift: false,
-      options: { num_ctx: 8192, num_gpu: 1, mirostat_tau: 5 },
+      of_no_protocol: 1,
+      options: { num_ctx: 8192, num_gpu: 1, mirostat_tau: 5, of_nobody: 2 },
     });
     expect(status).toBe(200);
     expect(headers.get("x-ignored-parameters")).toBe(
-      "truncate, options.num_ctx, options.num_gpu, options.mirostat_tau",
+      "truncate, options.num_ctx, options.num_gpu, options.mirostat_tau, options.of_nobody, of_no_protocol",
     );
   });
 

@@ -93,6 +93,7 @@ describe("the request", () => {
 
   it.each([
     [{ context: [1, 2, 3] }, "context"],
+    [{ of_no_protocol: 1, options: { of_nobody: 2 } }, "options.of_nobody, of_no_protocol"],
     [{ context: [], template: "", images: [], raw: false, think: false, truncate: false }, null],
     [{ raw: true, think: false, system: "" }, null],
   ])("with %j passes over %j", async (body, names) => {

@@ -63,6 +63,15 @@ describe("the end of an answer", () => {
     expect(endOf(await one(service, { maxTokens: 2 }))).toMatchObject({ reason: "length", stopSequence: null });
   });
 
+  it("comes with the prompt where no token is asked for", async () => {
+    const { service, engine } = answering("one two three");
+    const events = await one(service, { maxTokens: 0 });
+    expect(textOf(events)).toBe("");
+    expect(endOf(events)).toMatchObject({ reason: "length", isCompleted: false, timings: { generatedTokens: 0 } });
+    expect(events.some(({ type }) => type === "prefill")).toBe(true);
+    expect(engine.generationRequests).toHaveLength(1);
+  });
+
   it("is recorded as empty where there is nothing to see", async () => {
     const { service, records } = answering("<think> so much to think");
     await one(service);
@@ -96,6 +105,20 @@ describe("thinking", () => {
     const [first, second] = engine.generationRequests.map(({ promptTokens }) => promptTokens);
     expect(second?.slice(0, first?.length)).toEqual(first);
     expect(events.filter(({ type }) => type === "started")).toHaveLength(1);
+  });
+
+  it("whose budget ends where the context does leaves no room for an answer", async () => {
+    const reply = `<think> ${"hmm ".repeat(50)}`;
+    const budgetTokens = 5;
+    const asked = { reasoning: { ...plainChat.reasoning, budgetTokens } };
+    const first = answering(reply);
+    await one(first.service, asked);
+    const promptTokens = first.engine.generationRequests[0]?.promptTokens.length ?? 0;
+    const { service, engine } = answering(reply, { trainContextTokens: promptTokens + budgetTokens + 1 });
+    const events = await one(service, asked);
+    expect(endOf(events)).toMatchObject({ reason: "length", timings: { generatedTokens: budgetTokens } });
+    expect(textOf(events)).toBe("");
+    expect(engine.generationRequests).toHaveLength(1);
   });
 
   it("that takes all the tokens there are ends with the limit", async () => {
@@ -165,6 +188,17 @@ describe("a format", () => {
     expect(rest).not.toContain("</think>");
   });
 
+  it("holds for no answer that is begun already", async () => {
+    const messages = [
+      { role: "user", content: "Go on." },
+      { role: "assistant", content: '{"name":' },
+    ] as const;
+    await expect(one(answering("x").service, { output, messages })).rejects.toMatchObject({
+      status: 400,
+      param: "response_format.json_schema.schema",
+    });
+  });
+
   it("can be a completion's too", async () => {
     const { service } = answering('{"a": [1, 2');
     const request = { ...plainChat, model: null, prompt: "x", promptField: "prompt", suffix: null, maxTokens: 9 };
@@ -201,6 +235,13 @@ describe("log probabilities", () => {
     const events = await one(service, { topLogprobs: 0, stop: [" tres"] });
     const told = events.flatMap((event) => (event.type === "text" ? (event.logprobs ?? []) : []));
     expect(told.map(({ text }) => text)).toEqual([" uno", " dos"]);
+  });
+
+  it("are none of thinking's own where its budget is spent at once", async () => {
+    const { service } = answering((prompt) => (prompt.includes("</think>") ? " uno" : "<think> hmm"));
+    const events = await one(service, { topLogprobs: 0, reasoning: { ...plainChat.reasoning, budgetTokens: 1 } });
+    const told = events.flatMap((event) => (event.type === "text" ? (event.logprobs ?? []) : []));
+    expect(told.map(({ text }) => text)).toEqual([" uno"]);
   });
 
   it("are not asked for unless they are wanted", async () => {

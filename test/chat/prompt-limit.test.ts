@@ -56,11 +56,26 @@ describe("refuseHopelessConversation", () => {
     expect(() => refuseHopelessConversation(wordModel(20_000), asked, [])).toThrow(/more than 50001 tokens/);
   });
 
-  it("counts what was called and the tools that are offered", () => {
-    const called = [
-      { role: "assistant" as const, content: "", toolCalls: [{ id: "1", name: "write", arguments: long }] },
-    ];
-    expect(() => refuseHopelessConversation(wordModel(10_000), called, [])).toThrow(/more than 50001 tokens/);
+  it.each(["id", "name", "arguments"])("counts what was called: its %s", (part) => {
+    const call = { id: "1", name: "write", arguments: "{}", [part]: long };
+    const called = [{ role: "assistant" as const, content: "", toolCalls: [call] }];
+    expect(() => refuseHopelessConversation(wordModel(10_000), called, [])).toThrow(/more than \d+ tokens/);
+  });
+
+  it.each(["name", "toolCallId"])("counts the %s of an answer", (part) => {
+    const answers = [{ role: "tool" as const, content: "", [part]: long }];
+    expect(() => refuseHopelessConversation(wordModel(20_000), answers, [])).toThrow(/more than 50001 tokens/);
+  });
+
+  it("refuses more messages than the context has tokens, of whatever length, without a look at them", () => {
+    const model = wordModel(10);
+    const messages = Array.from({ length: 11 }, () => ({ role: "user" as const, content: "" }));
+    expect(() => refuseHopelessConversation(model, messages, [])).toThrow(/11 messages.*holds 10 tokens/);
+    expect(() => refuseHopelessConversation(model, messages.slice(1), [])).not.toThrow();
+    expect(model.seen).toEqual([]);
+  });
+
+  it("counts the tools that are offered", () => {
     const tool = { name: "write", description: long, parameters: { type: "object" } };
     expect(() => refuseHopelessConversation(wordModel(20_000), [], [tool])).toThrow(
       expect.objectContaining({ param: "tools" }),

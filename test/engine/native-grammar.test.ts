@@ -21,6 +21,7 @@ import {
 import { loadNativeAddon } from "../../src/engine/llama/native-addon.ts";
 import type { NativeExports, NativeSession } from "../../src/engine/llama/native-exports.ts";
 import { vocabularyOf } from "../../src/engine/llama/prompt-vocabulary.ts";
+import { samplerSettings } from "../../src/engine/llama/sampling.ts";
 import { parseGrammar } from "../../src/grammar/gbnf.ts";
 import type { Grammar } from "../../src/grammar/grammar.ts";
 import { repositoryRoot } from "../support/server-process.ts";
@@ -383,3 +384,41 @@ function bytePieces(text: string, bytes: readonly Uint8Array[], random: () => nu
   }
   return tokens;
 }
+
+describe("grammars that nobody can follow", () => {
+  const stories = path.join(repositoryRoot, "test/data/stories260K.gguf");
+
+  it("are given up where a character must be looked for in endless sets", async () => {
+    const { session } = await openedOnce(stories);
+    const set = (first: number, count: number) =>
+      Array.from({ length: count }, (_, index) => String.fromCodePoint(first + 2 * index)).join("");
+    const grammar = parseGrammar(
+      `root ::= [${set(0x40000, 200_000)}] rest | "q" root\nrest ::= [${set(0x10000, 90_000)}]`,
+    );
+    const native = new addon.Grammar(session, grammar.elements, []);
+    expect(() => native.allowedAfter(new Int32Array())).toThrow(/too ambiguous/);
+  });
+});
+
+it("gives everything back when the session ends, and takes no more", async () => {
+  const { model, context, session } = await open(path.join(repositoryRoot, "test/data/stories260K.gguf"));
+  const grammar = new addon.Grammar(session, parseGrammar('root ::= "a"*').elements, []);
+  expect(grammar.allowedAfter(new Int32Array()).length).toBeGreaterThan(0);
+  const settings = samplerSettings({}, () => 1);
+  const config = {
+    ...settings,
+    biasedTokens: new Int32Array(),
+    addedLogits: new Float32Array(),
+    history: new Int32Array(),
+    grammar,
+    topLogprobs: null,
+  };
+  const sampler = new addon.Sampler(session, config);
+  session.close();
+  sampler.close();
+  sampler.close();
+  expect(() => grammar.allowedAfter(new Int32Array())).toThrow(/closed/);
+  expect(() => new addon.Sampler(session, config)).toThrow(/closed/);
+  await context.dispose();
+  await model.dispose();
+});

@@ -177,7 +177,11 @@ describe("a grammar", () => {
     const rules = Array.from({ length: 22 }, (_, index) => `r${index} ::= r${index + 1} "a"? r${index + 1} | "a"`);
     const gbnf = `root ::= r0\n${rules.join("\n")}\nr22 ::= "a" | "b" | "ab"`;
     const request = { grammar: parseGrammar(gbnf), maxTokens: 200 };
-    await expect(complete(native, "Once upon a time", request)).rejects.toThrow("The grammar is too ambiguous");
+    await expect(complete(native, "Once upon a time", request)).rejects.toMatchObject({
+      status: 400,
+      code: "invalid_grammar",
+      message: expect.stringContaining("The grammar is too ambiguous") as string,
+    });
   });
 
   it("lets control tokens stand for their text only where that is written", async () => {

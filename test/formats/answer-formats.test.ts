@@ -54,6 +54,22 @@ describe("the grammar of an answer", () => {
     expect(takes(own, 'a   root"space')).toBe(false);
   });
 
+  it("reads a caller's own with every kind of line end", () => {
+    const source = "root ::= a # first\ra ::= [a-c]+ # second\r\n";
+    const { grammar } = formatOf({ output: { type: "grammar", source, field: "grammar" } });
+    expect(takes(grammar, "abc")).toBe(true);
+  });
+
+  it("lets nothing visible stand in front of what must have a form", () => {
+    const request = { template: templates.gptOss, generationPrompt: "<|start|>assistant", tools };
+    const answer = '<|channel|>final<|message|>{"n": 5}';
+    const preamble = "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant";
+    const formed = formatOf({ ...request, output: schema });
+    expect(takes(formed.grammar, answer)).toBe(true);
+    expect(takes(formed.grammar, preamble + answer)).toBe(false);
+    expect(takes(formatOf(request).grammar, preamble + answer)).toBe(true);
+  });
+
   it("lets a model think before it, where the template does and the prompt has not closed it", () => {
     const of = (generationPrompt: string) => formatOf({ template: templates.hermes, generationPrompt, output: schema });
     const json = '{"n": 5}';

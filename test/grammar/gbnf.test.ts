@@ -111,6 +111,7 @@ describe("parseGrammar", () => {
       Array.from({ length: 50_000 }, (_, index) => `r${index} ::= r${index + 1}`).join("\n"),
     ],
     ["a long text", `root ::= "${"a".repeat(5_000_000)}"`],
+    ["a long text that is repeated once", `root ::= "${"a".repeat(200_000)}"{1}`],
     ["NUL bytes", "\0".repeat(1_000_000)],
     ["space", `root ::= ${" ".repeat(1_000_000)}(`],
     ["comments", `${"#\n".repeat(1_000_000)}root`],

@@ -322,6 +322,21 @@ describe("hostile schemas are soon done with", () => {
       "overlapping branches",
       { oneOf: Array.from({ length: 400 }, (_, index) => closed({ a: { type: "integer", minimum: index } })) },
     ],
+    [
+      "a pattern of many characters in many places",
+      {
+        type: "string",
+        pattern: `.*[${Array.from({ length: 400 }, (_, index) => String.fromCharCode(0x4e00 + 2 * index)).join("")}]{1500}`,
+      },
+    ],
+    [
+      "many properties beside many branches",
+      {
+        type: "object",
+        properties: Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`n${index}`, true])),
+        oneOf: Array.from({ length: 200 }, (_, index) => ({ required: ["k"], properties: { k: { const: index } } })),
+      },
+    ],
     ["patterns that explode", { type: "string", pattern: "(a|b)*a(a|b){40}" }],
     [
       "patterns together",

@@ -215,6 +215,15 @@ describe("bodies", () => {
     expect(body.error).toEqual({ message, type: "invalid_request_error", param: null, code });
   });
 
+  it("that are compressed get 415, whatever they hold", async () => {
+    const ask = async (encoding: string) =>
+      fakeHttp().request(chatPath, { method: "POST", headers: { "content-encoding": encoding }, body: "{}" });
+    const response = await ask("gzip");
+    expect(response.status).toBe(415);
+    expect(await response.text()).toContain("Content-Encoding must be absent or identity");
+    expect((await ask("identity")).status).toBe(400);
+  });
+
   it("that are not UTF-8 get 400", async () => {
     const response = await fakeHttp().request(chatPath, {
       method: "POST",
@@ -391,7 +400,7 @@ describe("errors", () => {
   it("are the same at every path of an endpoint", async () => {
     const app = fakeHttp();
     for (const path of ["/v1/chat/completions", "/chat/completions", "/v1/rerank", "/reranking"]) {
-      expect((await post(app, path, {})).status, path).toBe(400);
+      expect([path, (await post(app, path, {})).status]).toEqual([path, 400]);
     }
   });
 

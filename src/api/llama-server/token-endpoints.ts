@@ -10,7 +10,7 @@ import { modelParameter } from "./model-name.ts";
 
 /** Tokenizing holds up every other request: this much takes a second at the worst. */
 const maxCharacters = 1_000_000;
-const maxTokens = 1_000_000;
+const maxTokens = 100_000;
 const maxToken = 2_147_483_647;
 const contentAllowed = `a string of at most ${maxCharacters} characters, or an array of strings and token ids`;
 const tokenAllowed = `a token id (an integer from 0 to ${maxToken})`;

@@ -5,7 +5,14 @@ import { invalidRequest } from "../../core/errors.ts";
 import type { ChatMessage, ToolCall } from "../../engine/engine.ts";
 import { toScheduling } from "../common/scheduling.ts";
 import { toolParameters, toTools } from "../openai/tools.ts";
-import { checked, describe, isJsonObject, refuseArray, refuseHugeJson } from "../common/validation.ts";
+import {
+  checked,
+  describe,
+  isJsonObject,
+  refuseArray,
+  refuseHugeJson,
+  withUnknownNames,
+} from "../common/validation.ts";
 import { answerParameters, images, passedOver, refuseImages, toLimits, toReasoning } from "./parameters.ts";
 
 const maxMessages = 4096;
@@ -38,7 +45,7 @@ const message = z.object(
 );
 const messageBounds = { min: 0, max: maxMessages, allowed: `an array of at most ${maxMessages} messages` };
 
-export const chatBody = z.object({
+const chatFields = z.object({
   messages: checked(z.array(message).max(maxMessages), (value) => refuseArray(value, message, messageBounds))
     .nullish()
     .describe("Empty or absent: the expert is loaded, or with keep_alive 0 unloaded."),
@@ -46,6 +53,8 @@ export const chatBody = z.object({
   tools: toolParameters.tools,
   ...answerParameters,
 });
+
+export const chatBody = withUnknownNames(chatFields);
 
 export type ChatBody = z.output<typeof chatBody>;
 type BodyMessage = z.output<typeof message>;

@@ -4,10 +4,10 @@ import { z } from "zod";
 import type { ChatRequest, CompletionRequest } from "../../chat/contract.ts";
 import { invalidRequest } from "../../core/errors.ts";
 import { toScheduling } from "../common/scheduling.ts";
-import { describe } from "../common/validation.ts";
+import { describe, withUnknownNames } from "../common/validation.ts";
 import { answerParameters, images, passedOver, refuseImages, toLimits, toReasoning } from "./parameters.ts";
 
-export const generateBody = z.object({
+const generateFields = z.object({
   prompt: z.string().nullish().describe("Empty or absent: the expert is loaded, or with keep_alive 0 unloaded."),
   suffix: z.string().nullish().describe("What follows the answer: the middle is filled in, without a template."),
   system: z.string().nullish(),
@@ -15,6 +15,8 @@ export const generateBody = z.object({
   images,
   ...answerParameters,
 });
+
+export const generateBody = withUnknownNames(generateFields);
 
 export type GenerateBody = z.output<typeof generateBody>;
 

@@ -17,6 +17,8 @@ import {
   optionalNumber,
   type Refusal,
   refuseHugeJson,
+  type UnknownNames,
+  withUnknownNames,
 } from "../common/validation.ts";
 
 const formatAllowed = '"json" or a JSON schema (an object)';
@@ -47,22 +49,23 @@ const optionsPolicy = {
   },
 } as const;
 
-const options = z
-  .object({
-    num_predict: optionalInteger(-2).describe("Tokens of the answer; 0, -1 and -2: up to the end of the context."),
-    temperature: optionalNumber(0, 10).describe("0 always takes the likeliest token."),
-    top_k: optionalInteger(-1).describe("0 and -1 consider the whole vocabulary."),
-    top_p: optionalNumber(0, 1),
-    min_p: optionalNumber(0, 1),
-    typical_p: optionalNumber(0, 1).describe("1 is off."),
-    seed: z.int(seedAllowed).nullish().describe("Taken modulo 2^32; -1 draws one at random."),
-    stop: generationParameters.stop,
-    repeat_last_n: optionalInteger(-1).describe("0 is off; -1 looks back on the whole context."),
-    repeat_penalty: optionalNumber(0.01, 10).describe("1 is off."),
-    presence_penalty: optionalNumber(-2, 2),
-    frequency_penalty: optionalNumber(-2, 2),
-    ...unsupportedFields(optionsPolicy),
-  })
+const optionFields = z.object({
+  num_predict: optionalInteger(-2).describe("Tokens of the answer; 0, -1 and -2: up to the end of the context."),
+  temperature: optionalNumber(0, 10).describe("0 always takes the likeliest token."),
+  top_k: optionalInteger(-1).describe("0 and -1 consider the whole vocabulary."),
+  top_p: optionalNumber(0, 1),
+  min_p: optionalNumber(0, 1),
+  typical_p: optionalNumber(0, 1).describe("1 is off."),
+  seed: z.int(seedAllowed).nullish().describe("Taken modulo 2^32; -1 draws one at random."),
+  stop: generationParameters.stop,
+  repeat_last_n: optionalInteger(-1).describe("0 is off; -1 looks back on the whole context."),
+  repeat_penalty: optionalNumber(0.01, 10).describe("1 is off."),
+  presence_penalty: optionalNumber(-2, 2),
+  frequency_penalty: optionalNumber(-2, 2),
+  ...unsupportedFields(optionsPolicy),
+});
+
+const options = withUnknownNames(optionFields)
   .nullish()
   .describe(
     "Absent ones are the expert's own. How a model is loaded, its context too, is what the configuration says.",
@@ -93,7 +96,10 @@ export const answerParameters = {
   ...schedulingParameters,
 } as const;
 
-export type AnswerParameters = z.output<z.ZodObject<typeof answerParameters>>;
+export type AnswerParameters = z.output<z.ZodObject<typeof answerParameters>> & UnknownNames;
+
+type Options = NonNullable<AnswerParameters["options"]>;
+const noOptions: Options = { unknownNames: [] };
 
 function refuseFormat(value: unknown): Refusal | null {
   if (value === "" || value === "json") return null;
@@ -127,11 +133,17 @@ export function passedOver(body: AnswerParameters, drops: boolean): readonly str
   const named = <T>(values: Readonly<Record<string, T>>) =>
     Object.fromEntries(Object.entries(values).map(([name, value]) => [`options.${name}`, value]));
   const policy = { refused: named(optionsPolicy.refused), ignored: named(optionsPolicy.ignored) };
-  return [...passOver(body, bodyPolicy, drops), ...passOver(named(body.options ?? {}), policy, drops)];
+  const { unknownNames, ...given } = body.options ?? noOptions;
+  return [
+    ...passOver(body, bodyPolicy, drops),
+    ...passOver(named<unknown>(given), policy, drops),
+    ...unknownNames.map((name) => `options.${name}`),
+    ...body.unknownNames,
+  ];
 }
 
 export function toLimits(body: AnswerParameters): GenerationLimits {
-  const given = body.options ?? {};
+  const given = body.options ?? noOptions;
   const numPredict = given.num_predict ?? 0;
   return {
     maxTokens: numPredict > 0 ? numPredict : null,
@@ -148,7 +160,7 @@ export function toReasoning({ think }: Pick<AnswerParameters, "think">): Reasoni
   return { ...defaultReasoning, thinks: true, effort: think };
 }
 
-function samplingOf(given: NonNullable<AnswerParameters["options"]>): Sampling {
+function samplingOf(given: Options): Sampling {
   const sampling = {
     temperature: given.temperature,
     topP: given.top_p,

@@ -30,12 +30,19 @@ export function completionLogprobs(tokens: readonly NamedLogprobs[] | null, offs
   return {
     tokens: tokens.map(({ text }) => text),
     token_logprobs: tokens.map(({ logprob }) => finite(logprob)),
-    // Of tokens with the same text the likeliest stands, which comes first.
-    top_logprobs: tokens.map(({ top }) =>
-      Object.fromEntries(top.toReversed().map(({ text, logprob }) => [text, finite(logprob)])),
-    ),
+    top_logprobs: tokens.map(likeliestByText),
     text_offset: offsets,
   };
+}
+
+/** The likeliest tokens and the chosen one, as OpenAI's API has it: one more where it is none of them. */
+function likeliestByText(token: NamedLogprobs): Readonly<Record<string, number>> {
+  const byText = new Map<string, number>();
+  // Of tokens with the same text the likeliest stands, which comes first.
+  for (const { text, logprob } of [...token.top, token]) {
+    if (!byText.has(text)) byText.set(text, finite(logprob));
+  }
+  return Object.fromEntries(byText);
 }
 
 function finite(logprob: number): number {

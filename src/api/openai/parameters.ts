@@ -30,7 +30,7 @@ const lookBackAllowed = "an integer of at least -1; 0 is off, -1 looks back on t
 const lookBack = () => z.int(lookBackAllowed).min(-1, lookBackAllowed).max(maxInteger, lookBackAllowed).nullish();
 const flag = () => z.boolean().nullish();
 
-const maxBreakers = 32;
+const maxBreakers = 16;
 const breakersAllowed = `an array of 1 to ${maxBreakers} non-empty strings`;
 const breaker = z.string(stopTextAllowed).min(1, stopTextAllowed).max(100, "a string of at most 100 characters");
 

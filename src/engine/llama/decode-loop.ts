@@ -107,6 +107,8 @@ const passesTogetherMs = 3;
 const mostPassesInARow = 16;
 /** How fast a state is saved or loaded, in bytes a millisecond: less than every machine does. */
 const stateBytesPerMs = 500_000;
+/** What an exchange may take beside the budget, for a moment. */
+const mostExchangedBytes = 64 * 2 ** 20;
 /** The last tokens of a prompt may be others when text follows: left out where a state must match to its last token. */
 const windowMarginTokens = 8;
 
@@ -461,6 +463,11 @@ export class DecodeLoop {
       return;
     }
     const bytes = states.bytes(exchange.from) + states.bytes(exchange.to);
+    // Both are in memory twice meanwhile.
+    if (bytes > mostExchangedBytes) {
+      this.#splitLossMs = 0;
+      return;
+    }
     if (this.#splitLossMs < (2 * bytes) / stateBytesPerMs) return;
     this.#splitLossMs = 0;
     const moved = this.#slots.filter(({ sequenceId }) => sequenceId === exchange.from || sequenceId === exchange.to);

@@ -1,5 +1,6 @@
 // The decoder over the native addon: one hop for a whole pass, drafts, grammars, log probabilities, states. May import
-// sampling.ts, and of native-exports.ts, bindings.ts, decoder.ts, engine.ts and grammar/ types.
+// sampling.ts and core/, and of native-exports.ts, bindings.ts, decoder.ts, engine.ts and grammar/ types.
+import { invalidRequest } from "../../core/errors.ts";
 import type { Grammar } from "../../grammar/grammar.ts";
 import type { ChosenTokenLogprobs, Token, TokenLogprob } from "../engine.ts";
 import type { NativeContext } from "./bindings.ts";
@@ -32,8 +33,10 @@ class NativeSampler implements StreamSampler {
     this.topLogprobs = topLogprobs;
   }
 
-  /** It is a few hundred bytes, and goes with this object. */
-  dispose(): void {}
+  /** Not while a pass is under way with it. */
+  dispose(): void {
+    this.handle.close();
+  }
 }
 
 /** A grammar compiled for the session, and what it was compiled with. */
@@ -171,7 +174,11 @@ class AnswerReader {
       topLogprobs === null
         ? null
         : tokens.filter((token) => token >= 0).map((token) => this.#logprobs(token, topLogprobs));
-    return { tokens, logprobs, failure: failure === undefined ? null : new Error(failure) };
+    return {
+      tokens,
+      logprobs,
+      failure: failure === undefined ? null : invalidRequest(failure, undefined, "invalid_grammar"),
+    };
   }
 
   #logprobs(token: Token, count: number): ChosenTokenLogprobs {

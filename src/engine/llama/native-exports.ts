@@ -87,6 +87,8 @@ declare const handle: unique symbol;
 
 export interface NativeSamplerHandle {
   readonly [handle]: never;
+  /** Frees what it holds; nothing can be chosen with it any more. Throws while a pass is under way with it. */
+  close(): void;
 }
 
 /** A compiled grammar, and the masks of tokens that it allowed: for one session. */

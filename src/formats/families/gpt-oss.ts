@@ -65,7 +65,8 @@ function channelGrammar(
   const said = `${builder.textWithout([end])} ${text(end + start)}`;
   const preamble = `${text(`${channel}commentary${message}`)} ${said}`;
   const analysis = `${text(`${channel}analysis${message}`)} ${said}`;
-  const before = [...(isThinkingEnded ? [] : [analysis]), ...(called === null ? [] : [preamble])];
+  // A preamble is visible: where the answer must have a form, it would spoil it.
+  const before = [...(isThinkingEnded ? [] : [analysis]), ...(called === null || output !== null ? [] : [preamble])];
   const first = openChannel !== null && !isThinkingEnded ? said : "";
   if (before.length === 0) return answer;
   return `${first} ${builder.rule(alternatives(before), "message")}{0,8} ${answer}`;
