@@ -1,5 +1,6 @@
 // The chunks of a streamed chat answer: for each choice one that opens it, one a piece and one that closes it, and one with
 // the usage. May import the chat contract.
+import type { ChoiceChunks } from "./choice-stream.ts";
 import type { AnswerEnd, AnswerEvent, AnswerTimings, NamedLogprobs } from "../../chat/contract.ts";
 import type { StreamItem } from "../endpoint.ts";
 import { headBody, type AnswerHead } from "./answer-head.ts";
@@ -34,7 +35,7 @@ export class PromptProgress {
 }
 
 /** The chunks of one choice. There is one for each token: what they share is written once. */
-export class ChatChoiceChunks {
+export class ChatChoiceChunks implements ChoiceChunks {
   readonly #head: AnswerHead;
   readonly #index: number;
   readonly #isLegacy: boolean;
@@ -59,7 +60,6 @@ export class ChatChoiceChunks {
     return { json: this.#index === 0 ? { ...chunk, routing: routingBody(this.#head.routing) } : chunk };
   }
 
-  /** Null: nothing is to be told. */
   piece(event: AnswerEvent): StreamItem | null {
     switch (event.type) {
       case "text":

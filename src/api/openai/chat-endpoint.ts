@@ -1,17 +1,15 @@
 // POST /v1/chat/completions. May import the chat contract and core/.
-import type { AnswerTimings } from "../../chat/contract.ts";
-import type { Endpoint, StreamItem } from "../endpoint.ts";
+import type { Endpoint } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { ignoredParameters } from "../common/unsupported.ts";
-import { endMissing } from "../common/answer-events.ts";
-import { newHead, type AnswerHead } from "./answer-head.ts";
+import { newHead } from "./answer-head.ts";
 import { AwaitedStep } from "../common/awaited.ts";
 import { chatAnswer } from "./chat-answer.ts";
 import { ChatChoiceChunks, chatUsageChunk, PromptProgress } from "./chat-chunks.ts";
 import { chatBody, toChatQuestion, type ChatBody } from "./chat-request.ts";
-import { readAnswers, startAnswers, type Answers } from "./choices.ts";
+import { choiceItems, type ChoiceStream } from "./choice-stream.ts";
+import { readAnswers, startAnswers } from "./choices.ts";
 import { chatCompletion, chatCompletionChunk } from "./responses.ts";
-import { choicesTimings } from "./usage.ts";
 import { answerHeaders, modelErrors } from "../common/model-answer.ts";
 
 type Needs = Pick<Services, "chat" | "clock" | "dropsParameters" | "poolStatus" | "resolveModel" | "version">;
@@ -45,11 +43,17 @@ export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
         const awaited = new AwaitedStep(services, head.routing);
         const newProgress = () =>
           body.return_progress === true ? new PromptProgress(() => services.clock.nowMs()) : null;
-        const includesUsage = body.stream_options?.include_usage === true;
+        const stream: ChoiceStream = {
+          head,
+          count: choices,
+          candidates: choices,
+          newChoice: (ofChoice, index) => new ChatChoiceChunks(ofChoice, index, isLegacy, newProgress()),
+          usageChunk: body.stream_options?.include_usage === true ? chatUsageChunk : null,
+        };
         return {
           kind: "stream",
           headers,
-          items: chatItems(answers, { head, choices, isLegacy, includesUsage, newProgress }, awaited),
+          items: choiceItems(answers, stream, awaited),
           awaited: () => awaited.text(),
         };
       }
@@ -61,46 +65,4 @@ export function chatEndpoint(services: Needs): Endpoint<ChatBody> {
       };
     },
   };
-}
-
-interface ChatStreamForm {
-  readonly head: AnswerHead;
-  readonly choices: number;
-  readonly isLegacy: boolean;
-  readonly includesUsage: boolean;
-  /** Null: progress is not to be told. */
-  readonly newProgress: () => PromptProgress | null;
-}
-
-async function* chatItems(
-  answers: Answers,
-  form: ChatStreamForm,
-  awaited: AwaitedStep,
-): AsyncGenerator<StreamItem, void, void> {
-  let { head } = form;
-  const chunks: ChatChoiceChunks[] = [];
-  const timings: AnswerTimings[] = [];
-  let endedCount = 0;
-  for await (const event of answers.events) {
-    const index = answers.index();
-    if (index === 0) awaited.follow(event);
-    if (event.type === "routing") {
-      head = { ...head, routing: event.routing };
-      continue;
-    }
-    let choice = chunks[index];
-    if (choice === undefined) {
-      chunks[index] = choice = new ChatChoiceChunks(head, index, form.isLegacy, form.newProgress());
-      yield choice.opening();
-    }
-    const item = choice.piece(event);
-    if (item !== null) yield item;
-    if (event.type === "end") {
-      timings[index] = event.timings;
-      endedCount += 1;
-    }
-  }
-  if (endedCount !== form.choices) throw endMissing();
-  if (form.includesUsage) yield { json: chatUsageChunk(head, choicesTimings(timings, form.choices)) };
-  yield { raw: "[DONE]" };
 }

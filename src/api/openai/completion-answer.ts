@@ -1,4 +1,5 @@
 // The body and the chunks of a completion: several prompts give `n` choices each. May import the chat contract.
+import type { ChoiceChunks } from "./choice-stream.ts";
 import type { AnswerEnd, AnswerEvent, AnswerTimings, NamedLogprobs } from "../../chat/contract.ts";
 import type { StreamItem } from "../endpoint.ts";
 import type { WholeAnswer } from "../common/answer-events.ts";
@@ -49,25 +50,27 @@ function meanLogprob({ logprobs }: WholeAnswer): number {
 }
 
 /** The chunks of one choice. There is one for each token: what they share is written once. */
-export class CompletionChoiceChunks {
+export class CompletionChoiceChunks implements ChoiceChunks {
   readonly #head: AnswerHead;
   readonly #index: number;
+  readonly #echo: string;
   readonly #writeText: WriteText;
   #sentLength = 0;
 
-  constructor(head: AnswerHead, index: number) {
+  /** `echo`: what stands before the answer. */
+  constructor(head: AnswerHead, index: number, echo: string) {
     this.#head = head;
     this.#index = index;
+    this.#echo = echo;
     this.#writeText = textTemplate(this.#chunk("", null), "text");
   }
 
-  opening(echo: string): StreamItem {
-    const chunk = this.#chunk(echo, null);
+  opening(): StreamItem {
+    const chunk = this.#chunk(this.#echo, null);
     // The first choice speaks for all.
     return { json: this.#index === 0 ? { ...chunk, routing: routingBody(this.#head.routing) } : chunk };
   }
 
-  /** Null: nothing is to be told. */
   piece(event: AnswerEvent): StreamItem | null {
     switch (event.type) {
       case "text":

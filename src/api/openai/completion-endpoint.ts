@@ -1,12 +1,12 @@
 // POST /v1/completions: several prompts are answered by the expert that took the first. May import the chat contract and
 // core/.
-import type { AnswerTimings, CompletionRequest } from "../../chat/contract.ts";
+import type { CompletionRequest } from "../../chat/contract.ts";
 import type { Endpoint, StreamItem } from "../endpoint.ts";
 import type { Services } from "../services.ts";
 import { ignoredParameters } from "../common/unsupported.ts";
-import { endMissing } from "../common/answer-events.ts";
-import { newHead, type AnswerHead } from "./answer-head.ts";
+import { newHead } from "./answer-head.ts";
 import { AwaitedStep } from "../common/awaited.ts";
+import { choiceItems, type ChoiceStream } from "./choice-stream.ts";
 import { readAnswers, startAnswers, type Answers } from "./choices.ts";
 import { bestAnswers, completionAnswer, CompletionChoiceChunks, completionUsageChunk } from "./completion-answer.ts";
 import {
@@ -52,11 +52,18 @@ export function completionEndpoint(services: Needs): Endpoint<CompletionBody> {
       const readEchoes = () => echoes(services, question, head.routing.expertId, signal);
       if (body.stream === true) {
         const awaited = new AwaitedStep(services, head.routing);
-        const includesUsage = body.stream_options?.include_usage === true;
+        const stream = (echoed: readonly string[]): ChoiceStream => ({
+          head,
+          count,
+          candidates,
+          newChoice: (ofChoice, index) =>
+            new CompletionChoiceChunks(ofChoice, index, echoed[Math.floor(index / candidates)] ?? ""),
+          usageChunk: body.stream_options?.include_usage === true ? completionUsageChunk : null,
+        });
         return {
           kind: "stream",
           headers,
-          items: completionItems(answers, { head, count, candidates, includesUsage }, readEchoes, awaited),
+          items: withEchoes(answers, stream, readEchoes, awaited),
           awaited: () => awaited.text(),
         };
       }
@@ -104,46 +111,11 @@ async function echoesOf(answers: Answers, readEchoes: () => Promise<readonly str
   }
 }
 
-interface CompletionStreamForm {
-  readonly head: AnswerHead;
-  /** Answers in all. */
-  readonly count: number;
-  /** Answers to each prompt. */
-  readonly candidates: number;
-  readonly includesUsage: boolean;
-}
-
-async function* completionItems(
+async function* withEchoes(
   answers: Answers,
-  form: CompletionStreamForm,
+  stream: (echoed: readonly string[]) => ChoiceStream,
   readEchoes: () => Promise<readonly string[]>,
   awaited: AwaitedStep,
 ): AsyncGenerator<StreamItem, void, void> {
-  let { head } = form;
-  const echoed = await echoesOf(answers, readEchoes);
-  const chunks: CompletionChoiceChunks[] = [];
-  const timings: AnswerTimings[] = [];
-  let endedCount = 0;
-  for await (const event of answers.events) {
-    const index = answers.index();
-    if (index === 0) awaited.follow(event);
-    if (event.type === "routing") {
-      head = { ...head, routing: event.routing };
-      continue;
-    }
-    let choice = chunks[index];
-    if (choice === undefined) {
-      chunks[index] = choice = new CompletionChoiceChunks(head, index);
-      yield choice.opening(echoed[Math.floor(index / form.candidates)] ?? "");
-    }
-    const item = choice.piece(event);
-    if (item !== null) yield item;
-    if (event.type === "end") {
-      timings[index] = event.timings;
-      endedCount += 1;
-    }
-  }
-  if (endedCount !== form.count) throw endMissing();
-  if (form.includesUsage) yield { json: completionUsageChunk(head, choicesTimings(timings, form.candidates)) };
-  yield { raw: "[DONE]" };
+  yield* choiceItems(answers, stream(await echoesOf(answers, readEchoes)), awaited);
 }
