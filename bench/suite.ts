@@ -1,7 +1,7 @@
 // The suite: workloads one after the other, each with its own fresh processes; what one of them lacks stops no other. May
 // import its neighbours except main.ts and command-line.ts.
 import { stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, isAbsolute } from "node:path";
 import type { Quantisation } from "../tools/synthesize/tensors.ts";
 import { readEnvironment } from "./environment.ts";
 import { givenModels, shapedExperts, shapedModel, shapedModels } from "./model-set.ts";
@@ -59,7 +59,8 @@ export async function runSuite(
   return {
     startedAt: startedAt.toISOString(),
     seconds: (Date.now() - startedAt.getTime()) / 1000,
-    arguments: [...options.arguments],
+    // Where things lie on somebody's machine is nobody else's business.
+    arguments: options.arguments.map((argument) => (isAbsolute(argument) ? basename(argument) : argument)),
     rounds,
     isQuick,
     model: { file: basename(model.path), sizeBytes: (await stat(model.path)).size },
