@@ -2,7 +2,7 @@
 // interface. May import its neighbours, pool/, routing/, formats/, engine/, experts/ and core/ (interfaces).
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
-import { invalidRequest, type PublicError } from "../core/errors.ts";
+import { invalidRequest, PublicError } from "../core/errors.ts";
 import type { RequestRecorder } from "../core/request-record.ts";
 import type {
   ChatMessage,
@@ -235,7 +235,8 @@ class PooledChatService implements ChatService {
       const sampling = samplingOf(expert, request);
       const plan = { promptTokens, promptField, format, limits: request, sampling, thinkingBudgetTokens };
       yield* answerEvents(model, plan, { clock, ledger }, signal);
-    } catch (error) {
+    } catch (thrown) {
+      const error = withFormatField(thrown, request.output);
       ledger.fail(error, signal);
       throw error;
     } finally {
@@ -244,6 +245,13 @@ class PooledChatService implements ChatService {
       lease?.release();
     }
   }
+}
+
+/** What the engine finds wrong with a grammar is the caller's: it says where the grammar stood. */
+function withFormatField(thrown: unknown, output: OutputFormat | null): unknown {
+  if (!(thrown instanceof PublicError) || thrown.code !== "invalid_grammar" || thrown.param !== null) return thrown;
+  if (output === null || output.type === "json_object") return thrown;
+  return invalidRequest(thrown.message, output.field, thrown.code);
 }
 
 /** What the request leaves open is as the expert's configuration says. */

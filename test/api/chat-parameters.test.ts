@@ -472,11 +472,14 @@ describe("what is passed over", () => {
     expect(convert(fields).ignored).toEqual(ignored);
   });
 
-  it("goes, where the configuration says so, for what would change the answer too", () => {
-    const fields = { mirostat: 2, audio: {}, tools: [{ type: "web_search" }], tool_choice: "required", zebra: 1 };
-    const { ignored, request } = convert(fields, true);
-    expect(ignored).toEqual(["mirostat", "audio", "tools[0]", "zebra"]);
-    expect(request.tools).toBe(null);
+  it("names those within objects too", async () => {
+    const { headers } = await post(fakeHttp(), "/v1/chat/completions", {
+      messages: [user],
+      chat_template_kwargs: { enable_thinking: false, foo: 1 },
+      metadata: { anything: 1 },
+      stream_options: { include_usage: true, bar: 2 },
+    });
+    expect(headers.get("x-ignored-parameters")).toBe("chat_template_kwargs.foo, stream_options.bar");
   });
 
   it.each([true, false])("is named by one header, streamed: %s", async (stream) => {

@@ -305,7 +305,7 @@ describe("what becomes of the parameters", () => {
       user: "u",
       top_secret: 1,
     });
-    expect(headers.get("x-ignored-parameters")).toBe("store, truncation, top_secret");
+    expect(headers.get("x-ignored-parameters")).toBe("store, truncation, reasoning.summary, top_secret");
     expect(chat.chats).toEqual([
       {
         model: "phi",

@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { AnswerEvent, ChatRequest } from "../../src/chat/contract.ts";
 import { plainChat } from "../../src/chat/contract.ts";
+import { invalidRequest } from "../../src/core/errors.ts";
 import type { TemplateFacts } from "../../src/engine/engine.ts";
 import { ask, bench, checkEngines, collect, expert, never, textOf } from "../support/chat-bench.ts";
 import type { FakeFile } from "../support/fake-engine.ts";
@@ -186,6 +187,14 @@ describe("a format", () => {
     const [whole, rest] = engine.generationRequests.map(({ grammar }) => grammar?.source);
     expect(whole).toContain("</think>");
     expect(rest).not.toContain("</think>");
+  });
+
+  it("that no token of the model fits is refused by the request's field", async () => {
+    const { service, engine } = answering("", { manual: { generate: true } });
+    const grammar = { type: "grammar", source: 'root ::= "\\uD800"', field: "grammar" } as const;
+    const answer = one(service, { output: grammar });
+    (await engine.nextGeneration()).fail(invalidRequest("No token can follow.", undefined, "invalid_grammar"));
+    await expect(answer).rejects.toMatchObject({ status: 400, param: "grammar", code: "invalid_grammar" });
   });
 
   it("holds for no answer that is begun already", async () => {

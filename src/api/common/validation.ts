@@ -172,14 +172,25 @@ export function withUnknownNames<Shape extends z.ZodRawShape>(
     .meta(description);
 }
 
-function unknownNamesOf(body: object, shape: object): readonly string[] {
+function unknownNamesOf(body: object, shape: z.ZodRawShape, prefix = ""): readonly string[] {
   const names: string[] = [];
   for (const name in body) {
-    if (Object.hasOwn(shape, name)) continue;
-    if (names.length === maxUnknownNames) break;
-    names.push(name);
+    if (names.length >= maxUnknownNames) break;
+    const value = (body as Record<string, unknown>)[name];
+    if (!Object.hasOwn(shape, name)) {
+      names.push(prefix + name);
+      continue;
+    }
+    const inner = innerShape(shape[name]);
+    if (inner !== null && isJsonObject(value)) names.push(...unknownNamesOf(value, inner, `${prefix}${name}.`));
   }
-  return names;
+  return names.slice(0, maxUnknownNames);
+}
+
+/** Of a field that is an object of known fields, or null. */
+function innerShape(field: unknown): z.ZodRawShape | null {
+  if (field instanceof z.ZodOptional || field instanceof z.ZodNullable) return innerShape(field.unwrap());
+  return field instanceof z.ZodObject ? field.shape : null;
 }
 
 function toInvalidRequest(issue: Issue | undefined, body: unknown): PublicError {
