@@ -46,6 +46,29 @@ export interface Sampling {
   readonly ignoreEos?: boolean;
 }
 
+/** What neither a request nor the expert's configuration says: llama-server's defaults. */
+export const samplingDefaults = {
+  temperature: 0.8,
+  topP: 0.95,
+  topK: 40,
+  minP: 0.05,
+  repeatPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  repeatLastN: 64,
+  typicalP: 1,
+  topNSigma: -1,
+  xtcProbability: 0,
+  xtcThreshold: 0.1,
+  dryMultiplier: 0,
+  dryBase: 1.75,
+  dryAllowedLength: 2,
+  dryPenaltyLastN: 64,
+  drySequenceBreakers: ["\n", ":", '"', "*"],
+  logitBias: [],
+  ignoreEos: false,
+} as const satisfies Omit<Required<Sampling>, "seed">;
+
 export interface Expert {
   /** `expert_id` of the configuration, for example `phi4_fast`. */
   readonly id: string;

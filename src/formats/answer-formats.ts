@@ -3,7 +3,7 @@
 import { createHash, randomInt, randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { clip, invalidRequest } from "../core/errors.ts";
-import type { ToolDefinition } from "../engine/engine.ts";
+import type { TemplateFacts, ToolDefinition } from "../engine/engine.ts";
 import { GrammarError, SchemaError } from "../grammar/errors.ts";
 import type { Grammar } from "../grammar/grammar.ts";
 import { GrammarBuilder } from "../grammar/grammar-builder.ts";
@@ -34,9 +34,21 @@ export function answerFormat(request: AnswerFormatRequest, callIds?: CallIds): A
   return format;
 }
 
+/** A template may be long, and is the same object for as long as its model is loaded. */
+const templateKeys = new WeakMap<TemplateFacts, string>();
+
+function templateKey(template: TemplateFacts): string {
+  let key = templateKeys.get(template);
+  if (key === undefined) {
+    key = createHash("sha256").update(JSON.stringify(template)).digest("base64");
+    templateKeys.set(template, key);
+  }
+  return key;
+}
+
 function keyOf({ template, generationPrompt, tools, output }: AnswerFormatRequest): string {
   const hash = createHash("sha256");
-  for (const part of [template, generationPrompt]) hash.update(JSON.stringify(part)).update("\0");
+  for (const part of [templateKey(template), JSON.stringify(generationPrompt)]) hash.update(part).update("\0");
   for (const [value, field] of [
     [tools, tools?.field],
     [output, output === null || output.type === "json_object" ? undefined : output.field],

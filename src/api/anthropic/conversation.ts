@@ -2,6 +2,7 @@
 import { invalidRequest } from "../../core/errors.ts";
 import type { ChatMessage, ToolCall } from "../../engine/engine.ts";
 import type { ContentBlock, ResultBlock } from "./content.ts";
+import { unsupportedContent } from "../common/unsupported.ts";
 
 type Role = "system" | "user" | "assistant";
 
@@ -136,11 +137,16 @@ function textOf(block: ContentBlock | ResultBlock, path: string, role: Role): st
     case "text":
       return block.text;
     case "image":
-      throw unsupported("Images", path, block.type);
+      throw unsupportedContent("Images", path, block.type, "text is");
     case "document": {
       const { source, title, context } = block;
       if (source.type !== "text" || typeof source.data !== "string") {
-        throw unsupported("Documents other than plain text", path, `document with a source of type ${source.type}`);
+        throw unsupportedContent(
+          "Documents other than plain text",
+          path,
+          `document with a source of type ${source.type}`,
+          "text is",
+        );
       }
       return lines([title ?? "", context ?? "", source.data]);
     }
@@ -155,14 +161,6 @@ function textOf(block: ContentBlock | ResultBlock, path: string, role: Role): st
       );
     }
   }
-}
-
-function unsupported(what: string, path: string, type: string) {
-  return invalidRequest(
-    `${what} are not supported by the loaded build; ${path} is of type ${type}, only text is allowed.`,
-    path,
-    "unsupported_content",
-  );
 }
 
 /** Empty texts add no line. */

@@ -1,8 +1,8 @@
-// Parameters that this server does not honour. Those that would change what an answer means are refused by name, unless
-// their value asks for nothing or the configuration says to drop them; the others are passed over, and a header names
-// them. May import zod and core/.
+// Parameters and contents that this server does not honour. Parameters that would change what an answer means are refused by
+// name, unless their value asks for nothing or the configuration says to drop them; the others are passed over, and a header
+// names them. May import zod and core/.
 import { z, type ZodOptional, type ZodUnknown } from "zod";
-import { invalidRequest } from "../../core/errors.ts";
+import { invalidRequest, type PublicError } from "../../core/errors.ts";
 import { describe } from "./validation.ts";
 
 /** By name: whether a value is the parameter's default, so that leaving it out changes nothing. */
@@ -81,3 +81,12 @@ export function isEmpty(value: unknown): boolean {
 }
 
 export const never = (): boolean => false;
+
+/** `what`: "Images"; `allowed`: "text parts". */
+export function unsupportedContent(what: string, path: string, type: string, allowed: string): PublicError {
+  return invalidRequest(
+    `${what} are not supported by the loaded build; ${path} is of type ${type}, only ${allowed} allowed.`,
+    path,
+    "unsupported_content",
+  );
+}

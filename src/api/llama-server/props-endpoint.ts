@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import type { TextModel } from "../../engine/engine.ts";
-import type { Sampling } from "../../experts/expert.ts";
+import { type Sampling, samplingDefaults } from "../../experts/expert.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { placementBody, viewExpert } from "../common/expert-view.ts";
 import { modelErrors } from "../common/model-answer.ts";
@@ -91,26 +91,27 @@ function loadedFacts({ template, vocabulary }: TextModel) {
   };
 }
 
-function samplingBody(sampling: Sampling): Record<string, unknown> {
+function samplingBody(configured: Sampling): Record<string, unknown> {
+  const sampling = { ...samplingDefaults, ...configured };
   return {
     seed: sampling.seed ?? randomSeed,
-    temperature: sampling.temperature ?? 0.8,
-    top_k: sampling.topK ?? 40,
-    top_p: sampling.topP ?? 0.95,
-    min_p: sampling.minP ?? 0.05,
-    top_n_sigma: sampling.topNSigma ?? -1,
-    xtc_probability: sampling.xtcProbability ?? 0,
-    xtc_threshold: sampling.xtcThreshold ?? 0.1,
-    typical_p: sampling.typicalP ?? 1,
-    repeat_last_n: sampling.repeatLastN ?? 64,
-    repeat_penalty: sampling.repeatPenalty ?? 1,
-    presence_penalty: sampling.presencePenalty ?? 0,
-    frequency_penalty: sampling.frequencyPenalty ?? 0,
-    dry_multiplier: sampling.dryMultiplier ?? 0,
-    dry_base: sampling.dryBase ?? 1.75,
-    dry_allowed_length: sampling.dryAllowedLength ?? 2,
-    dry_penalty_last_n: sampling.dryPenaltyLastN ?? 64,
-    ignore_eos: sampling.ignoreEos ?? false,
+    temperature: sampling.temperature,
+    top_k: sampling.topK,
+    top_p: sampling.topP,
+    min_p: sampling.minP,
+    top_n_sigma: sampling.topNSigma,
+    xtc_probability: sampling.xtcProbability,
+    xtc_threshold: sampling.xtcThreshold,
+    typical_p: sampling.typicalP,
+    repeat_last_n: sampling.repeatLastN,
+    repeat_penalty: sampling.repeatPenalty,
+    presence_penalty: sampling.presencePenalty,
+    frequency_penalty: sampling.frequencyPenalty,
+    dry_multiplier: sampling.dryMultiplier,
+    dry_base: sampling.dryBase,
+    dry_allowed_length: sampling.dryAllowedLength,
+    dry_penalty_last_n: sampling.dryPenaltyLastN,
+    ignore_eos: sampling.ignoreEos,
     max_tokens: -1,
     n_predict: -1,
     stream: false,

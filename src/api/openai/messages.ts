@@ -4,6 +4,7 @@ import { z } from "zod";
 import { invalidRequest } from "../../core/errors.ts";
 import type { ChatMessage, ToolCall } from "../../engine/engine.ts";
 import { checked, describe, isJsonObject, refuseArray, refuseHugeJson, type Refusal } from "../common/validation.ts";
+import { unsupportedContent } from "../common/unsupported.ts";
 
 const maxMessages = 4096;
 const maxCalls = 128;
@@ -209,10 +210,6 @@ function partText(part: ContentPart, path: string): string {
     case "image_url":
     case "input_audio":
     case "file":
-      throw invalidRequest(
-        `${mediaNames[part.type]} are not supported by the loaded build; ${path} is of type ${part.type}, only text parts are allowed.`,
-        path,
-        "unsupported_content",
-      );
+      throw unsupportedContent(mediaNames[part.type], path, part.type, "text parts are");
   }
 }

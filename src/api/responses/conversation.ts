@@ -3,6 +3,7 @@ import { invalidRequest } from "../../core/errors.ts";
 import type { ChatMessage, ToolCall } from "../../engine/engine.ts";
 import { describe, isJsonObject, refuseHugeJson } from "../common/validation.ts";
 import type { InputItem, InputPart } from "./input.ts";
+import { unsupportedContent } from "../common/unsupported.ts";
 
 /** What the assistant did in one turn, which comes as several items. */
 class AssistantTurn {
@@ -149,11 +150,7 @@ function partText(part: InputPart, path: string): string {
     case "input_image":
     case "input_file":
     case "input_audio":
-      throw invalidRequest(
-        `${mediaNames[part.type]} are not supported by the loaded build; ${path} is of type ${part.type}, only text parts are allowed.`,
-        path,
-        "unsupported_content",
-      );
+      throw unsupportedContent(mediaNames[part.type], path, part.type, "text parts are");
   }
 }
 
