@@ -1,12 +1,26 @@
 // Folders for tests below the system's temporary folder, removed when what asked for them has ended.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 
 const make = (): string => mkdtempSync(join(tmpdir(), "gguf-experts-test-"));
-/** What is still being written in the background may come between: then it is tried again. */
-const remove = (folder: string): void => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 20 });
+/**
+ * What is still being written in the background may come between: then it is tried again, from reading the folder on. Not
+ * synchronously, or what is being written could not end meanwhile.
+ */
+async function remove(folder: string): Promise<void> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    try {
+      await rm(folder, { recursive: true });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+    }
+  }
+  await rm(folder, { recursive: true });
+}
 
 /** A folder for one test, asked for in the test or in `beforeEach`; removed after its `afterEach`. */
 export function testFolder(): string {
@@ -24,8 +38,8 @@ export function fileFolder(): () => string {
   beforeAll(() => {
     folder = make();
   });
-  afterAll(() => {
-    if (folder !== undefined) remove(folder);
+  afterAll(async () => {
+    if (folder !== undefined) await remove(folder);
   });
   return () => {
     if (folder === undefined) throw new Error("the folder is made when the tests begin");
